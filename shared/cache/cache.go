@@ -1,0 +1,229 @@
+// Package cache keeps credentials in files, shared by all processes of a user
+// on a node, and makes sure that one of them asks the cloud while the others
+// wait for its answer.
+//
+// The kubelet starts one process for every distinct image: a node that boots
+// with a hundred images of one registry starts a hundred processes at once.
+//
+//	state of an entry               what a process does
+//	fresh                           serves it: no network, no lock
+//	due (about half its life gone)  one process refreshes, the others serve it; a failed refresh serves it too
+//	absent or expired               one process fetches, the others wait for what it finds
+//	a failure just happened         returns the recorded failure, until the retry point
+//
+// A cache that can not be used, for whatever reason, never fails a request:
+// the process then asks the cloud itself.
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"regcred/shared/credential"
+)
+
+// refreshBudget bounds an attempt to refresh a credential that can still be
+// served: nobody's pod should wait for long while a good credential is held.
+const refreshBudget = 10 * time.Second
+
+// Options configure a Cache.
+type Options struct {
+	// Dir is the folder of the entries. Empty means no cache: every Get
+	// fetches.
+	Dir string
+
+	// Log gets what went wrong with the cache. Nil discards it.
+	Log *slog.Logger
+
+	// Clock tells the time. Nil means the system's clocks.
+	Clock Clock
+
+	// Node tells this node from others, so that a fleet does not refresh at
+	// one moment. Empty means the host's name.
+	Node string
+}
+
+// Cache is a credential.Getter over a folder of files.
+type Cache struct {
+	store *store
+	log   *slog.Logger
+	clock Clock
+	node  string
+}
+
+// New returns a Cache. It touches no file: a folder that does not exist is
+// made when there is something to keep.
+func New(o Options) *Cache {
+	c := &Cache{log: o.Log, clock: o.Clock, node: o.Node}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.clock == nil {
+		c.clock = systemClock
+	}
+	if o.Dir != "" {
+		c.store = &store{dir: o.Dir}
+	}
+	return c
+}
+
+// Get returns the credential of a source, from the cache where it can.
+func (c *Cache) Get(ctx context.Context, source credential.Source) (credential.Credential, error) {
+	g := &get{Cache: c, source: source, key: source.Key()}
+	if c.store == nil {
+		return g.fetch(ctx, nil, entry{})
+	}
+	g.name = nameOf(g.key)
+
+	e := g.read()
+	now := c.clock()
+	switch {
+	case e.fresh(now):
+		return e.credential(now), nil
+	case e.usable(now):
+		return g.refresh(ctx, e, now)
+	case e.failed(now):
+		return credential.Credential{}, e.failure(now)
+	default:
+		return g.lead(ctx)
+	}
+}
+
+// get is one call of Get.
+type get struct {
+	*Cache
+	source credential.Source
+	key    credential.Key
+	name   string
+}
+
+// refresh answers with an entry that is due, asking for a newer one if no
+// other process does and the last failure is not too recent.
+func (g *get) refresh(ctx context.Context, e entry, now Instant) (credential.Credential, error) {
+	if e.failed(now) {
+		return e.credential(now), nil
+	}
+	slot, err := g.store.tryLock(g.name)
+	if err != nil {
+		if !errors.Is(err, errLocked) {
+			g.log.Warn("credential cache cannot be used; serving what it holds", "error", err)
+		}
+		return e.credential(now), nil
+	}
+	defer slot.release()
+
+	// Another process may have refreshed it between the look and the lock.
+	if newer := g.read(); newer.fresh(g.clock()) {
+		return newer.credential(g.clock()), nil
+	}
+	attempt, cancel := context.WithTimeout(ctx, refreshBudget)
+	defer cancel()
+	c, err := g.fetch(attempt, slot, e)
+	if err == nil {
+		return c, nil
+	}
+	now = g.clock()
+	if ctx.Err() == nil && e.usable(now) {
+		g.log.Warn("refresh failed; serving the credential that is still valid",
+			"error", err, "validFor", e.credential(now).Expires.Sub(now.Wall).Round(time.Second))
+		return e.credential(now), nil
+	}
+	return credential.Credential{}, err
+}
+
+// lead answers when there is nothing to serve: whoever gets the lock fetches,
+// and whoever had to wait for it finds the answer there. A process that is
+// killed loses the lock, and the next one takes over.
+func (g *get) lead(ctx context.Context) (credential.Credential, error) {
+	slot, err := g.store.lock(ctx, g.name)
+	if err != nil {
+		if ctx.Err() != nil {
+			return credential.Credential{}, fmt.Errorf("waiting for another process that asks for the same credential: %w", context.Cause(ctx))
+		}
+		g.log.Warn("credential cache cannot be used; asking the cloud without it", "error", err)
+		return g.fetch(ctx, nil, entry{})
+	}
+	defer slot.release()
+
+	e := g.read()
+	now := g.clock()
+	switch {
+	case e.usable(now):
+		return e.credential(now), nil
+	case e.failed(now):
+		return credential.Credential{}, e.failure(now)
+	}
+	return g.fetch(ctx, slot, e)
+}
+
+// fetch asks the cloud and records what came of it in the slot. Without a slot
+// nothing is recorded. Where nothing can be recorded the lock is given up
+// before asking: those who wait would wait for nothing, one after the other.
+func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Credential, error) {
+	if slot != nil {
+		if err := slot.reserve(); err != nil {
+			g.log.Warn("credential cache cannot be written; asking the cloud without it", "error", err)
+			slot.release()
+			slot = nil
+		}
+	}
+	c, err := g.source.Fetch(ctx, g.Cache)
+	now := g.clock()
+	if err == nil {
+		err = check(c, now)
+	}
+	e := entry{Version: formatVersion, Key: g.key}
+	switch {
+	case err == nil:
+		e.Held = hold(c, now, spread(g.node, g.name))
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		// This process was told to stop; that says nothing of the cloud.
+		return credential.Credential{}, err
+	default:
+		e.Held = old.Held
+		e.Failed = record(err, old.Failed, now)
+	}
+	if slot != nil {
+		if storeErr := slot.commit(e); storeErr != nil {
+			g.log.Warn("credential cache cannot be written", "error", storeErr)
+		}
+		g.store.prune(now)
+	}
+	if err != nil {
+		return credential.Credential{}, err
+	}
+	return e.credential(now), nil
+}
+
+// read returns the entry, or the zero entry if there is none to be trusted.
+func (g *get) read() entry {
+	e, err := g.store.read(g.name)
+	if err == nil {
+		err = e.check(g.key)
+	}
+	if err == nil {
+		return e
+	}
+	if !errors.Is(err, errAbsent) {
+		g.log.Warn("credential cache entry ignored", "error", err)
+	}
+	return entry{}
+}
+
+// check refuses a credential that must not be handed out: a wrong one is worse
+// than none, because the kubelet does not retry anonymously.
+func check(c credential.Credential, now Instant) error {
+	switch {
+	case !c.IsAnonymous() && (c.Password.Empty() || c.Username == ""):
+		return errors.New("the cloud answered with an empty user name or password")
+	case c.Expires.IsZero():
+		return errors.New("the cloud answered with a credential that has no expiry")
+	case !c.Expires.After(now.Wall):
+		return fmt.Errorf("the cloud answered with a credential that expired at %s, %s before this node's clock: check the clock",
+			c.Expires.UTC().Format(time.RFC3339), now.Wall.Sub(c.Expires).Round(time.Second))
+	}
+	return nil
+}

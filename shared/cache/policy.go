@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"os"
+	"time"
+
+	"regcred/shared/credential"
+)
+
+const (
+	// firstRetry doubles with every failure in a row up to lastRetry.
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+
+	// permanentRetry is how long a refusal is believed. Rights that were just
+	// granted take effect within seconds; a burst makes one attempt.
+	permanentRetry = 5 * time.Second
+
+	// maxRetry bounds what a cloud can ask for with Retry-After.
+	maxRetry = 5 * time.Minute
+
+	// maxCount keeps the doubling from running over.
+	maxCount = 16
+
+	// keepFailure is how long a failure is remembered past its retry point,
+	// for the doubling.
+	keepFailure = 10 * time.Minute
+
+	// margin is the part of a credential's life that is not served: a pull
+	// that was just handed it has to get as far as logging in.
+	margin = time.Minute
+)
+
+// usableFor returns how long a credential of the given life is served. The
+// margin of a short-lived one is a tenth of its life: near-expiry tokens are
+// used, not refused.
+func usableFor(life time.Duration) time.Duration { return life - min(margin, life/10) }
+
+// refreshPoint returns when to ask again: after 40 % to 60 % of the life.
+func refreshPoint(life time.Duration, spread float64) time.Duration {
+	return time.Duration(float64(life) * (0.4 + 0.2*spread))
+}
+
+// spread returns a number in [0, 1) that is stable for a node and an entry, so
+// that the nodes of a fleet refresh at different times.
+func spread(node, name string) float64 {
+	if node == "" {
+		node, _ = os.Hostname()
+	}
+	sum := sha256.Sum256([]byte(node + "\x00" + name))
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+}
+
+// retryPoint returns how long after its count-th failure in a row a cloud is
+// left alone.
+func retryPoint(f *credential.Failure, count int) time.Duration {
+	wait := min(firstRetry<<(min(count, maxCount)-1), lastRetry)
+	if f.Permanent {
+		wait = permanentRetry
+	}
+	return min(max(wait, f.RetryAfter), maxRetry)
+}

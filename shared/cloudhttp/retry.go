@@ -1,0 +1,171 @@
+package cloudhttp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// policy says how often and how long to try.
+type policy struct {
+	attempts int
+	// timeout bounds one attempt, body included.
+	timeout time.Duration
+	// first is the bound of the first wait; it doubles up to longest. The
+	// wait itself is anything between zero and the bound, so that nodes
+	// which failed together do not come back together.
+	first, longest time.Duration
+}
+
+// retrier sends a request again when what came back may pass by itself:
+// throttling, server errors, refused and broken connections, no answer in time.
+type retrier struct {
+	policy
+	next http.RoundTripper
+}
+
+// RoundTrip returns the last answer or error. It never waits past the context:
+// when there is no time for another attempt, the caller gets the reason at
+// once instead of a deadline's.
+func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		response, err := r.attempt(request)
+		if attempt == r.attempts || !mayPass(request.Context(), response, err) {
+			return response, err
+		}
+		wait := r.wait(attempt, response)
+		if deadline, ok := request.Context().Deadline(); ok && time.Until(deadline) < wait+r.first {
+			return response, err
+		}
+		again, ok := rewind(request)
+		if !ok {
+			return response, err
+		}
+		if response != nil {
+			_, _ = io.Copy(io.Discard, response.Body)
+			_ = response.Body.Close()
+		}
+		if err := sleep(request.Context(), wait); err != nil {
+			return nil, err
+		}
+		request = again
+	}
+}
+
+// attempt sends the request once, bounded in time and in what it may answer.
+func (r *retrier) attempt(request *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(request.Context(), r.timeout)
+	response, err := r.next.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response.Body = &body{ReadCloser: response.Body, left: maxBody, cancel: cancel}
+	return response, nil
+}
+
+// wait returns how long to wait after an attempt: at least what the server
+// asks for.
+func (r *retrier) wait(attempt int, response *http.Response) time.Duration {
+	bound := min(r.first<<(attempt-1), r.longest)
+	jitter := rand.N(bound)
+	if response == nil {
+		return jitter
+	}
+	if after := RetryAfter(response.Header, time.Now()); after > 0 {
+		return after + jitter
+	}
+	return jitter
+}
+
+// mayPass reports whether another attempt may end differently.
+func mayPass(ctx context.Context, response *http.Response, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if err == nil {
+		return response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500
+	}
+	// A connection that could not be made in time will not be made the next
+	// time either: there is nothing at that address.
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" && dial.Timeout() {
+		return false
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// rewind returns the request with its body as it was at first.
+func rewind(request *http.Request) (*http.Request, bool) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return request, true
+	}
+	if request.GetBody == nil {
+		return nil, false
+	}
+	body, err := request.GetBody()
+	if err != nil {
+		return nil, false
+	}
+	again := request.Clone(request.Context())
+	again.Body = body
+	return again, true
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// RetryAfter returns what a Retry-After header asks for, in seconds or as a
+// date, or zero.
+func RetryAfter(header http.Header, now time.Time) time.Duration {
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
+}
+
+// body is a response's body that ends its attempt when it is closed and is an
+// error when it is too long.
+type body struct {
+	io.ReadCloser
+	left   int64
+	cancel context.CancelFunc
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		// Whether there is more has to be asked: a body may end here.
+		n, err := b.ReadCloser.Read(make([]byte, 1))
+		if n > 0 {
+			return 0, ErrTooLarge
+		}
+		return 0, err
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+func (b *body) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}

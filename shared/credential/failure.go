@@ -1,0 +1,20 @@
+package credential
+
+import "time"
+
+// Failure is an error of a cloud with what it means for the next attempt. An
+// error that is not a Failure counts as one that may pass by itself.
+type Failure struct {
+	Err error
+
+	// Permanent means that the same request would be refused again: somebody
+	// has to change something first.
+	Permanent bool
+
+	// RetryAfter is how long the cloud asked to be left alone. Zero means it
+	// did not say.
+	RetryAfter time.Duration
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }

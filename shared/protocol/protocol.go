@@ -1,0 +1,158 @@
+// Package protocol is the kubelet's image credential provider protocol: one
+// CredentialProviderRequest on stdin, one CredentialProviderResponse on stdout.
+//
+// The types are those of k8s.io/kubelet/pkg/apis/credentialprovider, written
+// out: linking that package and what it imports doubles the time that a plugin
+// needs to start. The tests hold them to the originals and to the decoder that
+// the kubelet uses.
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	kjson "sigs.k8s.io/json"
+)
+
+const group = "credentialprovider.kubelet.k8s.io/"
+
+// versions are the API versions that are understood, newest first.
+var versions = []string{group + "v1", group + "v1beta1", group + "v1alpha1"}
+
+const (
+	requestKind  = "CredentialProviderRequest"
+	responseKind = "CredentialProviderResponse"
+
+	// maxRequest bounds what is read. A request is an image name, a service
+	// account token and its annotations, which Kubernetes limits to 256 KiB.
+	maxRequest = 1 << 20
+)
+
+// Request is a decoded CredentialProviderRequest.
+type Request struct {
+	// APIVersion is that of the request, and has to be that of the answer.
+	APIVersion string
+	// Image is the image's name as the kubelet normalised it, without tag
+	// and digest.
+	Image string
+	// ServiceAccountToken is empty unless the kubelet's configuration asks
+	// for tokens. It is a secret.
+	ServiceAccountToken string
+	// ServiceAccountAnnotations are those that the kubelet's configuration
+	// names and the service account has.
+	ServiceAccountAnnotations map[string]string
+}
+
+// Read decodes the request that the kubelet wrote. Fields that it does not
+// know are passed over, as a newer kubelet may send some; what it does know
+// has to be right. No error repeats a value but kind and apiVersion.
+func Read(r io.Reader) (Request, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxRequest+1))
+	if err != nil {
+		return Request{}, fmt.Errorf("reading the request: %w", err)
+	}
+	request, err := decode(data)
+	if err != nil {
+		return Request{}, fmt.Errorf("request on stdin: %w", err)
+	}
+	return request, nil
+}
+
+func decode(data []byte) (Request, error) {
+	if len(data) > maxRequest {
+		return Request{}, errors.New("is larger than 1 MiB")
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return Request{}, errors.New("is empty; the kubelet writes a " + requestKind + " there, see --help")
+	}
+	var wire struct {
+		Kind        string            `json:"kind"`
+		APIVersion  string            `json:"apiVersion"`
+		Image       string            `json:"image"`
+		Token       string            `json:"serviceAccountToken"`
+		Annotations map[string]string `json:"serviceAccountAnnotations"`
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &wire); err != nil {
+		return Request{}, errors.New("is not a single JSON object of a " + requestKind)
+	}
+	switch {
+	case wire.Kind != requestKind:
+		return Request{}, fmt.Errorf("is of kind %q; want %q", clip(wire.Kind), requestKind)
+	case !slices.Contains(versions, wire.APIVersion):
+		return Request{}, fmt.Errorf("is of apiVersion %q; want one of %s", clip(wire.APIVersion), strings.Join(versions, ", "))
+	case wire.Image == "":
+		return Request{}, errors.New("names no image")
+	}
+	request := Request{APIVersion: wire.APIVersion, Image: wire.Image}
+	if wire.APIVersion == versions[0] {
+		request.ServiceAccountToken = wire.Token
+		request.ServiceAccountAnnotations = wire.Annotations
+	}
+	return request, nil
+}
+
+// CacheKey says for what the kubelet may use an answer again.
+type CacheKey string
+
+const (
+	// CacheImage is for the same image only.
+	CacheImage CacheKey = "Image"
+	// CacheRegistry is for all images of the registry.
+	CacheRegistry CacheKey = "Registry"
+)
+
+// Response is a CredentialProviderResponse to be.
+type Response struct {
+	// CacheKey is for what the kubelet may use the answer again.
+	CacheKey CacheKey
+	// CacheDuration is for how long, in whole seconds: what is below one is
+	// cut off. Zero forbids it. It is always written, since without it the
+	// kubelet uses its own default, which knows nothing of the credential.
+	CacheDuration time.Duration
+	// Registry is the host, with port if it has one, that Username and
+	// Password are for. Empty means that there is no credential.
+	Registry           string
+	Username, Password string
+}
+
+// Write writes the one object that the kubelet's strict decoder accepts, in
+// the version of the request.
+func Write(w io.Writer, version string, response Response) error {
+	type auth struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+	}
+	wire := struct {
+		Kind          string          `json:"kind"`
+		APIVersion    string          `json:"apiVersion"`
+		CacheKeyType  CacheKey        `json:"cacheKeyType"`
+		CacheDuration string          `json:"cacheDuration"`
+		Auth          map[string]auth `json:"auth"`
+	}{
+		Kind:          responseKind,
+		APIVersion:    version,
+		CacheKeyType:  response.CacheKey,
+		CacheDuration: max(0, response.CacheDuration).Truncate(time.Second).String(),
+		Auth:          map[string]auth{},
+	}
+	if response.Registry != "" {
+		wire.Auth[response.Registry] = auth{response.Username, response.Password}
+	}
+	data, err := json.Marshal(wire)
+	if err != nil {
+		return fmt.Errorf("encoding the response: %w", err)
+	}
+	if _, err := w.Write(append(data, '\n')); err != nil {
+		return fmt.Errorf("writing the response to stdout: %w", err)
+	}
+	return nil
+}
+
+// clip keeps an error message short whatever the input was.
+func clip(s string) string { return s[:min(len(s), 80)] }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package serve
+
+// forbidCoreDump does nothing: only Linux lets a process say so.
+func forbidCoreDump() {}

@@ -1,0 +1,23 @@
+//go:build !windows
+
+package settings
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// defaultCacheDir is in memory and gone at boot: root's in /run, anybody
+// else's in their runtime folder. Without one there is no cache.
+func defaultCacheDir(getenv func(string) string) string {
+	if os.Geteuid() == 0 {
+		return "/run/regcred"
+	}
+	if runtime := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
+		return filepath.Join(runtime, "regcred")
+	}
+	return ""
+}
+
+func writableByOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o002 != 0 }

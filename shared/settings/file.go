@@ -1,0 +1,95 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// APIVersion is the version of the configuration files.
+const APIVersion = "regcred/v1"
+
+// maxFile bounds a configuration file.
+const maxFile = 1 << 20
+
+// decodeFile reads a YAML or JSON configuration file over the defaults that
+// settings hold. Whatever is not understood is an error that names the field:
+// a setting that is silently dropped is found at the next incident.
+func decodeFile(path, kind string, settings Settings) error {
+	if err := decode(path, kind, settings); err != nil {
+		return fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	return nil
+}
+
+func decode(path, kind string, settings Settings) error {
+	text, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	if hasSecondDocument(text) {
+		return errors.New("holds more than one YAML document")
+	}
+	data, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return err
+	}
+	var header struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if err := json.UnmarshalCaseSensitivePreserveInts(data, &header); err != nil {
+		return errors.New("is not a YAML or JSON object")
+	}
+	if header.APIVersion != APIVersion || header.Kind != kind {
+		return fmt.Errorf("is of apiVersion %q and kind %q; want %q and %q", header.APIVersion, header.Kind, APIVersion, kind)
+	}
+	strict, err := json.UnmarshalStrict(data, settings)
+	return errors.Join(append(strict, err)...)
+}
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, errors.Unwrap(err)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is not a regular file")
+	case writableByOthers(info):
+		return nil, errors.New("can be written by everybody; aliases decide who gets a token (chmod o-w)")
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxFile {
+		return nil, errors.New("is larger than 1 MiB")
+	}
+	return text, nil
+}
+
+// hasSecondDocument reports whether a document separator follows content: the
+// YAML decoder would stop there without a word.
+func hasSecondDocument(text []byte) bool {
+	content := false
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, " \t\r\n")
+		if content && (bytes.Equal(line, []byte("---")) || bytes.HasPrefix(line, []byte("--- "))) {
+			return true
+		}
+		if len(line) > 0 && line[0] != '#' && !bytes.Equal(line, []byte("---")) {
+			content = true
+		}
+	}
+	return false
+}

@@ -1,0 +1,277 @@
+package settings_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"regcred/shared/credential"
+	"regcred/shared/image"
+	"regcred/shared/settings"
+)
+
+// cloud is a plugin's settings with one of its own.
+type cloud struct {
+	settings.Common
+	Role  string          `json:"role,omitempty"`
+	Nests map[string]nest `json:"nests,omitempty"`
+}
+
+type nest struct {
+	Egg string `json:"egg"`
+}
+
+func (c *cloud) Flags(fs *pflag.FlagSet) {
+	c.Common.Flags(fs)
+	fs.StringVar(&c.Role, "role", c.Role, "a `role`")
+	settings.Env(fs, "role", "VENDOR_ROLE", "OLD_VENDOR_ROLE")
+}
+func (c *cloud) Validate() error                                  { return nil }
+func (c *cloud) Provider(func(string) string) credential.Provider { return nil }
+
+var plugin = settings.Plugin{Kind: "CloudConfig", New: func() settings.Settings { return &cloud{Role: "default"} }}
+
+const header = "apiVersion: regcred/v1\nkind: CloudConfig\n"
+
+func load(t *testing.T, file string, env map[string]string, args ...string) (*cloud, error) {
+	t.Helper()
+	if file != "" {
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", path)
+	}
+	s, _, err := plugin.Load(args, func(name string) string { return env[name] })
+	if err != nil {
+		return nil, err
+	}
+	return s.(*cloud), nil
+}
+
+func TestPrecedence(t *testing.T) {
+	file := header + "role: file\n"
+	for name, tc := range map[string]struct {
+		file string
+		env  map[string]string
+		args []string
+		want string
+	}{
+		"default":                          {"", nil, nil, "default"},
+		"file over default":                {file, nil, nil, "file"},
+		"environment over file":            {file, map[string]string{"REGCRED_ROLE": "env"}, nil, "env"},
+		"flag over environment":            {file, map[string]string{"REGCRED_ROLE": "env"}, []string{"--role=flag"}, "flag"},
+		"an empty flag is a flag":          {file, map[string]string{"REGCRED_ROLE": "env"}, []string{"--role="}, ""},
+		"an empty variable is none":        {file, map[string]string{"REGCRED_ROLE": ""}, nil, "file"},
+		"the vendor's variable":            {file, map[string]string{"VENDOR_ROLE": "vendor", "OLD_VENDOR_ROLE": "old"}, nil, "vendor"},
+		"the vendor's older variable":      {file, map[string]string{"OLD_VENDOR_ROLE": "old"}, nil, "old"},
+		"our variable over the vendor's":   {file, map[string]string{"REGCRED_ROLE": "env", "VENDOR_ROLE": "vendor"}, nil, "env"},
+		"flags after arguments":            {file, nil, []string{"get-credentials", "--role", "flag"}, "flag"},
+		"the vendors' logging flags":       {file, nil, []string{"--v=3", "--logtostderr", "-v", "2", "--stderrthreshold=2", "--log_dir=/x"}, "file"},
+		"JSON is YAML too":                 {`{"apiVersion":"regcred/v1","kind":"CloudConfig","role":"json"}`, nil, nil, "json"},
+		"a document marker at the start":   {"# comment\n---\n" + file, nil, nil, "file"},
+		"a document that ends with dashes": {file + "logFile: a---b\n", nil, nil, "file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := load(t, tc.file, tc.env, tc.args...); err != nil || got.Role != tc.want {
+				t.Errorf("got %+v, %v; want role %s", got, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestTheFileIsNamedByTheEnvironmentToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(header+"role: file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := load(t, "", map[string]string{"REGCRED_CONFIG": path}); err != nil || got.Role != "file" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestCommonSettings(t *testing.T) {
+	file := header + `cacheDir: /run/file
+maxKubeletCache: 90s
+aliases: {mirror.example.com: gcr.io, "Mirror.example.com:5000": quay.io}
+identityScope: pod
+nodeFallback: true
+caFile: /ca.pem
+logLevel: info
+logFile: /log
+logJournald: true
+`
+	got, err := load(t, file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got.Common
+	if c.CacheDir != "/run/file" || time.Duration(c.MaxKubeletCache) != 90*time.Second || c.IdentityScope != "pod" ||
+		!c.NodeFallback || c.CAFile != "/ca.pem" || c.LogFile != "/log" || !c.LogJournald || len(c.Aliases) != 2 {
+		t.Errorf("from the file: %+v", c)
+	}
+	got, err = load(t, file, nil, "--cache-dir=", "--max-kubelet-cache=5m", "--alias=a.b=c.d", "--alias", "e.f:1=g.h", "--identity-scope=serviceaccount", "--node-fallback=false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := got.Common; c.CacheDir != "" || time.Duration(c.MaxKubeletCache) != 5*time.Minute || c.IdentityScope != "serviceaccount" || c.NodeFallback || len(c.Aliases) != 2 || c.Aliases["a.b"] != "c.d" {
+		t.Errorf("from flags: %+v", c)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	got, err := load(t, "", map[string]string{"XDG_RUNTIME_DIR": "/run/user/7", "ProgramData": `C:\ProgramData`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "/run/user/7/regcred"
+	if os.Geteuid() == 0 {
+		want = "/run/regcred"
+	}
+	if c := got.Common; c.CacheDir != want || time.Duration(c.MaxKubeletCache) != 10*time.Minute || c.NodeFallback || c.LogLevel != "warn" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// A broken file is an error that names the field, never a silent default.
+func TestBrokenFiles(t *testing.T) {
+	for want, file := range map[string]string{
+		`is of apiVersion "" and kind ""; want "regcred/v1" and "CloudConfig"`: "role: x\n",
+		`is of apiVersion "regcred/v2" and kind "CloudConfig"; want`:           "apiVersion: regcred/v2\nkind: CloudConfig\n",
+		`and kind "OtherConfig"; want`:                                         "apiVersion: regcred/v1\nkind: OtherConfig\n",
+		`unknown field "rolle"`:                                                header + "rolle: x\n",
+		`unknown field "Role"`:                                                 header + "Role: x\n",
+		`unknown field "nests.a.eg"`:                                           header + "nests: {a: {eg: x}}\n",
+		`nests.egg of type string`:                                             header + "nests: {a: {egg: [1]}}\n",
+		`key "role" already set in map`:                                        header + "role: a\nrole: b\n",
+		`time: invalid duration "soon"`:                                        header + "maxKubeletCache: soon\n",
+		`maxKubeletCache: is negative`:                                         header + "maxKubeletCache: -1s\n",
+		`cacheDir: "tmp" is not an absolute path`:                              header + "cacheDir: tmp\n",
+		`identityScope: "node" is neither`:                                     header + "identityScope: node\n",
+		`logLevel: "loud" is none of`:                                          header + "logLevel: loud\n",
+		`aliases["a/b"]: has an invalid registry host`:                         header + "aliases: {a/b: c.d}\n",
+		`aliases["a.b"]: "*" has an invalid registry host`:                     header + "aliases: {a.b: '*'}\n",
+		`aliases: "A.b" and "a.b" are the same registry`:                       header + "aliases: {a.b: c.d, A.b: e.f}\n",
+		`holds more than one YAML document`:                                    header + "---\nrole: x\n",
+		`is not a YAML or JSON object`:                                         "[1, 2]\n",
+		`yaml: `:                                                               header + "role: [\n",
+		`is larger than 1 MiB`:                                                 header + "role: " + strings.Repeat("x", 1<<20),
+	} {
+		t.Run(want, func(t *testing.T) {
+			_, err := load(t, file, nil)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestUntrustedFiles(t *testing.T) {
+	dir := t.TempDir()
+	writable := filepath.Join(dir, "writable.yaml")
+	if err := os.WriteFile(writable, []byte(header), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(writable, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "absent"): "no such file",
+		dir:                          "is not a regular file",
+		writable:                     "can be written by everybody",
+	} {
+		_, err := load(t, "", nil, "--config="+path)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "configuration file "+path+": ") {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestBrokenCommandLines(t *testing.T) {
+	for want, args := range map[string][]string{
+		"command line: unknown flag: --rolle (see --help)": {"--rolle=x"},
+		"--version=xml: want text or json":                 {"--version=xml"},
+		"command line: invalid argument":                   {"--max-kubelet-cache=soon"},
+		"command line: flag needs an argument":             {"--cache-dir"},
+	} {
+		if _, err := load(t, "", nil, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v", args, err)
+		}
+	}
+	if _, err := load(t, "", map[string]string{"REGCRED_NODE_FALLBACK": "perhaps"}); err == nil || !strings.HasPrefix(err.Error(), "environment: REGCRED_NODE_FALLBACK: ") {
+		t.Errorf("a broken variable: %v", err)
+	}
+}
+
+func TestAliasesMatchWholeRegistriesOnly(t *testing.T) {
+	c := &settings.Common{Aliases: map[string]string{"mirror.example.com": "gcr.io", "mirror.example.com:5000": "quay.io"}}
+	for asked, want := range map[string]string{
+		"mirror.example.com":          "gcr.io",
+		"MIRROR.example.com":          "gcr.io",
+		"mirror.example.com:5000":     "quay.io",
+		"mirror.example.com:443":      "",
+		"mirror.example.com.evil.com": "",
+		"a.mirror.example.com":        "",
+	} {
+		r, err := image.ParseRegistry(asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, aliased := c.Registry(r)
+		if aliased != (want != "") || aliased && got.String() != want || !aliased && got != r {
+			t.Errorf("%s: got %s, %t; want %q", asked, got, aliased, want)
+		}
+	}
+}
+
+func TestLevel(t *testing.T) {
+	for args, want := range map[string]slog.Level{
+		"":                        slog.LevelWarn,
+		"--v=0":                   slog.LevelWarn,
+		"--v=2":                   slog.LevelInfo,
+		"--v=5":                   slog.LevelDebug,
+		"--log-level=error":       slog.LevelError,
+		"--log-level=error --v=1": slog.LevelInfo,
+		"--log-level=debug --v=1": slog.LevelDebug,
+	} {
+		got, err := load(t, "", nil, strings.Fields(args)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if level, err := got.Level(); err != nil || level != want {
+			t.Errorf("%s: got %s, %v", args, level, err)
+		}
+	}
+}
+
+func TestUsageNamesEveryVariable(t *testing.T) {
+	usage := plugin.Usage(func(string) string { return "" })
+	for _, want := range []string{"--cache-dir folder", "$REGCRED_CACHE_DIR", "$REGCRED_ROLE, $VENDOR_ROLE, $OLD_VENDOR_ROLE", "$REGCRED_CONFIG", "--version", `(default "default")`} {
+		if !strings.Contains(strings.Join(strings.Fields(usage), " "), want) {
+			t.Errorf("%q is not in\n%s", want, usage)
+		}
+	}
+	if strings.Contains(usage, "logtostderr") {
+		t.Errorf("the vendors' logging flags are shown:\n%s", usage)
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add(header + "role: x\naliases: {a.b: c.d}\nnests: {a: {egg: b}}\n")
+	f.Add(header + "---\n&a [*a]\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		path := filepath.Join(t.TempDir(), "c")
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := plugin.Load([]string{"--config", path}, func(string) string { return "" })
+		if err == nil && (s.Shared().APIVersion != "regcred/v1" || s.Shared().Kind != "CloudConfig") {
+			t.Errorf("accepted %q", file)
+		}
+	})
+}
