@@ -1,0 +1,55 @@
+# Binaries are found by listing cmd/: a new folder there is built, tested and
+# cross-compiled without a line here.
+commands := $(notdir $(wildcard cmd/*))
+version  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+ldflags  := -s -w -buildid= -X regcred/shared/serve.version=$(version)
+go_build := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(ldflags)"
+platforms := linux/amd64 linux/arm64 linux/ppc64le linux/s390x windows/amd64 darwin/arm64
+lint     := .cache/golangci-lint
+fuzztime ?= 20s
+
+.PHONY: help build demo cloud test e2e bench lint fuzz cross clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build every binary into bin/: static, small, the same bytes every time
+	@$(go_build) -o bin/ $(commands:%=./cmd/%)
+
+demo: build ## watch the ecr plugin answer the kubelet against a cloud like AWS
+	@go run ./e2e/cmd/demo
+
+cloud: build ## a shell in the fake clouds' namespace, with the binaries on the PATH
+	@go run ./e2e/cmd/cloud
+
+test: build ## unit tests, and the built binaries against the fake clouds
+	go test -race ./...
+
+e2e: build ## kubelet's own code runs the built binaries
+	cd e2e/kubelet && go test -count=1 -timeout 20m ./...
+
+bench: build ## the figures of docs/benchmarks.md, measured on this machine
+	@go run ./e2e/cmd/bench
+
+lint: $(lint) ## go vet and golangci-lint, here and in the modules of e2e
+	go vet ./... && $(lint) run ./...
+	cd e2e/kubelet && go vet ./... && ../../$(lint) run --config ../../.golangci.yml ./...
+
+$(lint): .ci/tools/go.mod
+	cd .ci/tools && go build -o ../../$(lint) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fuzz: ## fuzz every parser, fuzztime=20s each
+	@for target in $$(grep -rlE '^func Fuzz' --include=*_test.go shared plugins | sort); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$target); do \
+			go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(fuzztime) ./$$(dirname $$target) || exit 1; \
+		done; \
+	done
+
+cross: ## compile every binary for every platform
+	@for platform in $(platforms); do \
+		echo $$platform; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(go_build) -o dist/$$platform/ $(commands:%=./cmd/%) || exit 1; \
+	done
+
+clean: ## remove what the other targets made
+	rm -rf bin dist .cache e2e/kubelet/bin

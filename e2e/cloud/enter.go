@@ -1,0 +1,37 @@
+package cloud
+
+import (
+	"errors"
+	"os"
+)
+
+// ErrUnsupported says that this machine, or this user on it, cannot have the
+// namespaces that a Cloud needs. Tests skip on it.
+var ErrUnsupported = errors.New("cloud: no namespace")
+
+const (
+	// marker tells a re-executed program that it was started inside. Its
+	// value names the mount namespace it was started from, so that a marker
+	// that leaked into some other environment cannot make a program mount
+	// over the machine's own files.
+	marker = "REGCRED_CLOUD_OUTSIDE"
+
+	// runPath is emptied for the namespace: plugins keep their caches there.
+	runPath = "/run"
+	// ownPath holds the files that are bound over the machine's.
+	ownPath = runPath + "/cloud"
+	// hostsPath is bound over the file of static names.
+	hostsPath = ownPath + "/hosts"
+	// resolverPath is bound over the resolver's configuration.
+	resolverPath = ownPath + "/resolv.conf"
+	// trustPath is emptied for the namespace but for the bundle, since Go
+	// trusts every certificate it finds in the folder.
+	trustPath  = "/etc/ssl/certs"
+	bundlePath = trustPath + "/ca-certificates.crt"
+)
+
+// entered reports whether Enter has prepared the namespace this program is in.
+func entered() bool {
+	_, err := os.Stat(hostsPath)
+	return err == nil
+}

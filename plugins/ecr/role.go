@@ -1,0 +1,47 @@
+package ecr
+
+import (
+	"errors"
+	"strings"
+)
+
+// role is the ARN of an IAM role, taken apart. The zero value is no role.
+type role struct {
+	arn       string
+	partition string
+	account   string
+}
+
+// parseRole reads arn:PARTITION:iam::ACCOUNT:role/PATH. It is strict because
+// whoever may edit a service account writes what it reads.
+func parseRole(arn string) (role, error) {
+	parts := strings.SplitN(arn, ":", 6)
+	invalid := errors.New("is not the ARN of an IAM role (arn:aws:iam::123456789012:role/name)")
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" || !isAccount(parts[4]) {
+		return role{}, invalid
+	}
+	known := false
+	for _, p := range partitions {
+		known = known || p.name == parts[1]
+	}
+	name, ok := strings.CutPrefix(parts[5], "role/")
+	if !known || !ok || name == "" || len(name) > 512+64 || strings.HasSuffix(name, "/") || !isFrom(name, "+=,.@-_/") {
+		return role{}, invalid
+	}
+	return role{arn: arn, partition: parts[1], account: parts[4]}, nil
+}
+
+// isExternalID reports whether IAM allows s as an external ID.
+func isExternalID(s string) bool { return len(s) >= 2 && len(s) <= 1224 && isFrom(s, "+=,.@:/-_") }
+
+// isFrom reports whether s is made of ASCII letters, digits and others.
+func isFrom(s, others string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alnum && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return true
+}
