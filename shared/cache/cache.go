@@ -126,7 +126,7 @@ func (g *get) refresh(ctx context.Context, e entry, now Instant) (credential.Cre
 		return c, nil
 	}
 	now = g.clock()
-	if ctx.Err() == nil && e.usable(now) {
+	if !errors.Is(err, context.Canceled) && e.usable(now) {
 		g.log.Warn("refresh failed; serving the credential that is still valid",
 			"error", err, "validFor", e.credential(now).Expires.Sub(now.Wall).Round(time.Second))
 		return e.credential(now), nil
@@ -179,7 +179,7 @@ func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Cred
 	switch {
 	case err == nil:
 		e.Held = hold(c, now, spread(g.node, g.name))
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
 		// This process was told to stop; that says nothing of the cloud.
 		return credential.Credential{}, err
 	default:

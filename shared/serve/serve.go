@@ -40,10 +40,8 @@ func Main(plugin settings.Plugin) {
 	os.Stdout = os.Stderr
 	log.SetOutput(io.Discard)
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	p := process{plugin: plugin, args: os.Args[1:], stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, getenv: os.Getenv}
-	os.Exit(p.run(ctx))
+	os.Exit(p.run(context.Background()))
 }
 
 // process is one run of a plugin with everything it touches.
@@ -118,7 +116,7 @@ func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 	}
 	common := loaded.Shared()
 	getter := cache.New(cache.Options{Dir: common.CacheDir, Log: p.log.Logger})
-	c, err := getter.Get(ctx, source)
+	c, err := getter.Get(ctx, stoppable{source})
 	if err != nil {
 		return fmt.Errorf("%s: %w", request.Image.Registry, outOfTime(ctx, err))
 	}
@@ -163,6 +161,28 @@ func find(request credential.Request, loaded settings.Settings, getenv func(stri
 	return source, err
 }
 
+// stoppable is a Source whose Fetch ends at a signal, with a message and
+// without a record of a failure that was none. Elsewhere a signal simply ends
+// the process: there is nothing to say or to undo, and a hit is spared the
+// preparations.
+type stoppable struct{ credential.Source }
+
+func (s stoppable) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := s.Source.Fetch(ctx, getter)
+	if err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		err = stopped{err}
+	}
+	return c, err
+}
+
+// stopped is the error of a Fetch that a signal ended.
+type stopped struct{ error }
+
+func (s stopped) Error() string   { return "stopped by a signal: " + s.error.Error() }
+func (s stopped) Unwrap() []error { return []error{s.error, context.Canceled} }
+
 // littleLife is how much life a credential has to have for the kubelet to keep
 // it: a pull may wait in the kubelet's queue after it was handed one.
 const littleLife = 2 * time.Minute
@@ -186,16 +206,13 @@ func kubeletCache(c credential.Credential, now time.Time, most time.Duration) ti
 	return min(d, most)
 }
 
-// outOfTime says why a run ended where its error only says that it did.
+// outOfTime says that the budget ended a run where its error may only say that
+// something did.
 func outOfTime(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() == nil:
+	if ctx.Err() == nil {
 		return err
-	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return fmt.Errorf("no answer within %s: %w", budget, err)
-	default:
-		return fmt.Errorf("stopped by a signal: %w", err)
 	}
+	return fmt.Errorf("no answer within %s: %w", budget, err)
 }
 
 // fail reports an error as the one line that the kubelet copies into its log.

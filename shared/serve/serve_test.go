@@ -168,14 +168,19 @@ func TestAPanicIsOneLineThatRepeatsNothing(t *testing.T) {
 	}
 }
 
-func TestASignalEndsTheRun(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	got := start(ctx, func(ctx context.Context) (credential.Credential, error) {
-		cancel()
+func TestASignalEndsTheRunAndIsNoFailureOfTheCloud(t *testing.T) {
+	args := "--cache-dir=" + t.TempDir() + "/c"
+	got := start(t.Context(), func(ctx context.Context) (credential.Credential, error) {
+		if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(os.Interrupt) != nil {
+			t.Skip("signals can not be sent here")
+		}
 		<-ctx.Done()
-		return credential.Credential{}, ctx.Err()
-	}, request, "--cache-dir=")
-	wantFailure(t, got, 1, "stopped by a signal")
+		return credential.Credential{}, fmt.Errorf("asking: %w", ctx.Err())
+	}, request, args)
+	wantFailure(t, got, 1, "registry.cloud: stopped by a signal: asking: context canceled")
+	if got := start(t.Context(), issue(time.Hour), request, args); got.code != 0 {
+		t.Errorf("the next run got %+v", got)
+	}
 }
 
 func TestTheLogFile(t *testing.T) {
