@@ -75,7 +75,7 @@ func (s *Settings) Flags(fs *pflag.FlagSet) {
 	s.Common.Flags(fs)
 	fs.StringVar(&s.RoleARN, "role-arn", s.RoleARN, "`role` that pods assume with their own token when their service account names none")
 	fs.StringSliceVar(&s.RoleAnnotations, "role-annotation", s.RoleAnnotations, "service account `annotation` that names a pod's role; repeatable")
-	fs.Var((*accountsFlag)(&s.Accounts), "account", "`ACCOUNT=ROLE_ARN[,EXTERNAL_ID]`: role that the node assumes for an account's registries; repeatable")
+	fs.Var((*accountsFlag)(&s.Accounts), "account", "role that the node assumes for an account's registries; repeatable")
 	settings.Env(fs, "role-arn", "AWS_ECR_ROLE_ARN")
 	settings.Env(fs, "ca-file", "AWS_CA_BUNDLE")
 }
@@ -262,4 +262,4 @@ func (f *accountsFlag) String() string {
 }
 
 // Type names the value in the flag's usage.
-func (f *accountsFlag) Type() string { return "account" }
+func (f *accountsFlag) Type() string { return "ACCOUNT=ROLE_ARN[,EXTERNAL_ID]" }
