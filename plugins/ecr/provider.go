@@ -253,7 +253,7 @@ func (f *accountsFlag) Set(s string) error {
 
 // String lists the accounts.
 func (f *accountsFlag) String() string {
-	var all []string
+	all := make([]string, 0, len(*f))
 	for number, account := range *f {
 		all = append(all, number+"="+account.RoleARN)
 	}

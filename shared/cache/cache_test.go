@@ -124,7 +124,7 @@ func TestRefreshPointIsAboutHalfOfLifeAndStablePerNode(t *testing.T) {
 	if len(seen) < 18 {
 		t.Errorf("20 nodes refresh at %d moments", len(seen))
 	}
-	if refreshAt("node-1") != refreshAt("node-1") {
+	if first, second := refreshAt("node-1"), refreshAt("node-1"); first != second {
 		t.Error("a node's refresh point is not stable")
 	}
 }

@@ -170,13 +170,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func replace(t *testing.T, file, old, new string) {
+func replace(t *testing.T, file, before, after string) {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	must(t, err)
-	changed := strings.Replace(string(data), old, new, 1)
+	changed := strings.Replace(string(data), before, after, 1)
 	if changed == string(data) {
-		t.Fatalf("%s is not in %s", old, data)
+		t.Fatalf("%s is not in %s", before, data)
 	}
 	must(t, os.WriteFile(file, []byte(changed), 0o600))
 }

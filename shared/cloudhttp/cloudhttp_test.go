@@ -42,7 +42,7 @@ func apiClient(t *testing.T) *http.Client {
 	return c
 }
 
-func post(t *testing.T, ctx context.Context, c *http.Client, url string) (*http.Response, error) {
+func post(ctx context.Context, t *testing.T, c *http.Client, url string) (*http.Response, error) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("form=1"))
 	if err != nil {
@@ -71,7 +71,7 @@ func TestRetries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, calls := server(t, http.Header{"Location": {"/elsewhere"}}, tc.statuses...)
-			response, err := post(t, t.Context(), apiClient(t), s.URL)
+			response, err := post(t.Context(), t, apiClient(t), s.URL)
 			if err != nil || response.StatusCode != tc.want || calls.Load() != tc.calls {
 				t.Errorf("got %v, %v after %d calls; want %d after %d", response, err, calls.Load(), tc.want, tc.calls)
 			}
@@ -82,8 +82,8 @@ func TestRetries(t *testing.T) {
 func TestRetryAfterIsRespected(t *testing.T) {
 	s, _ := server(t, http.Header{"Retry-After": {"1"}}, 429, 200)
 	begin := time.Now()
-	response, err := post(t, t.Context(), apiClient(t), s.URL)
-	if err != nil || response.StatusCode != 200 || time.Since(begin) < time.Second {
+	response, err := post(t.Context(), t, apiClient(t), s.URL)
+	if err != nil || response.StatusCode != http.StatusOK || time.Since(begin) < time.Second {
 		t.Errorf("got %v, %v after %s", response, err, time.Since(begin))
 	}
 }
@@ -93,21 +93,21 @@ func TestNoWaitPastTheBudget(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	begin := time.Now()
-	response, err := post(t, ctx, apiClient(t), s.URL)
-	if err != nil || response.StatusCode != 429 || calls.Load() != 1 || time.Since(begin) > 4*time.Second {
+	response, err := post(ctx, t, apiClient(t), s.URL)
+	if err != nil || response.StatusCode != http.StatusTooManyRequests || calls.Load() != 1 || time.Since(begin) > 4*time.Second {
 		t.Errorf("got %v, %v after %s and %d calls; want the 429 at once", response, err, time.Since(begin), calls.Load())
 	}
 }
 
 func TestBrokenConnectionsAreRetried(t *testing.T) {
 	var calls atomic.Int32
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		if calls.Add(1) < 3 {
 			panic(http.ErrAbortHandler)
 		}
 	}))
 	t.Cleanup(s.Close)
-	if response, err := post(t, t.Context(), apiClient(t), s.URL); err != nil || response.StatusCode != 200 {
+	if response, err := post(t.Context(), t, apiClient(t), s.URL); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("got %v, %v", response, err)
 	}
 }
@@ -119,7 +119,7 @@ func TestRefusedConnectionsAreRetriedAndReported(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
-	if _, err := post(t, t.Context(), apiClient(t), "http://"+address); err == nil || !strings.Contains(err.Error(), "refused") {
+	if _, err := post(t.Context(), t, apiClient(t), "http://"+address); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -208,7 +208,7 @@ func TestRouterPicksByAddress(t *testing.T) {
 	record := func(name string) *http.Client {
 		return &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			picked = name
-			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 		})}
 	}
 	router := Router{Metadata: record("metadata"), API: record("api")}
