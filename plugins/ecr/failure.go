@@ -3,14 +3,16 @@ package ecr
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -19,53 +21,54 @@ import (
 // problem is what an error of the SDK says, taken apart: which service failed
 // at what, where, and how.
 type problem struct {
-	service, operation string
-	host               string
-	status             int
-	code, message      string
-	requestID          string
-	retryAfter         time.Duration
-	err                error
+	exchange
+	service, operation    string
+	code, text, requestID string
+	cause                 error
 }
 
-// dissect looks through the SDK's layers. The innermost operation is the one
-// that failed: ECR's fails because STS's did, and that because of IMDS's.
-func dissect(err error) problem {
-	p := problem{err: err}
-	for e := err; e != nil; {
+// dissect looks through the SDK's layers, with the last exchange as witness.
+// The innermost operation is the one that failed: ECR's fails because STS's
+// did, and that because of IMDS's.
+func dissect(err error, last exchange) problem {
+	p := problem{exchange: last, cause: err}
+	inner := err
+	for {
 		var operation *smithy.OperationError
-		if !errors.As(e, &operation) {
+		if !errors.As(inner, &operation) {
 			break
 		}
-		p.service, p.operation, e = serviceName(operation.ServiceID), operation.OperationName, operation.Err
-		p.err = operation.Err
+		p.service, p.operation, inner = serviceName(operation.ServiceID), operation.OperationName, operation.Err
 	}
-	var identified *awshttp.ResponseError
+	p.text = inner.Error()
+
+	var (
+		identified *awshttp.ResponseError
+		api        smithy.APIError
+		transport  *url.Error
+		unreadable *smithy.DeserializationError
+		process    *processcreds.ProviderError
+	)
 	if errors.As(err, &identified) {
 		p.requestID = identified.ServiceRequestID()
 	}
-	var answered *smithyhttp.ResponseError
-	if errors.As(err, &answered) && answered.Response != nil && answered.Response.Response != nil {
-		p.status = answered.HTTPStatusCode()
-		p.retryAfter = cloudhttp.RetryAfter(answered.Response.Header, time.Now())
-		if request := answered.Response.Request; request != nil {
-			p.host = request.URL.Host
+	switch {
+	case errors.As(err, &process):
+		// The SDK's own text repeats what the program printed: keys.
+		p.service, p.operation, p.text = "credential_process", "", "the program failed or did not print credentials"
+	case errors.As(err, &unreadable):
+		p.text = "the answer can not be read: " + unreadable.Err.Error()
+	case errors.As(err, &api):
+		p.code, p.text = api.ErrorCode(), api.ErrorMessage()
+	case errors.As(err, &transport):
+		p.text = transport.Err.Error()
+	}
+	if host, _, _ := strings.Cut(p.host, ":"); p.service != "imds" && cloudhttp.IsMetadata(host) {
+		// Some failures of the chain's sources pass for the caller's.
+		p.service, p.operation = "container credentials", ""
+		if host == imdsAddress {
+			p.service = "imds"
 		}
-		p.err = answered.Err
-	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		p.code, p.message = api.ErrorCode(), api.ErrorMessage()
-	}
-	var transport *url.Error
-	if errors.As(err, &transport) {
-		p.message = transport.Err.Error()
-		if target, err := url.Parse(transport.URL); err == nil {
-			p.host = target.Host
-		}
-	}
-	if p.message == "" {
-		p.message = p.err.Error()
 	}
 	return p
 }
@@ -84,13 +87,15 @@ func serviceName(id string) string {
 // String is the problem on one line.
 func (p problem) String() string {
 	var b strings.Builder
-	if p.service != "" {
-		fmt.Fprintf(&b, "%s: %s", p.service, p.operation)
-	} else {
+	b.WriteString(p.service)
+	if p.service == "" {
 		b.WriteString("aws")
 	}
+	if p.operation != "" {
+		b.WriteString(": " + p.operation)
+	}
 	if p.host != "" {
-		fmt.Fprintf(&b, " at %s", p.host)
+		b.WriteString(" at " + p.host)
 	}
 	b.WriteString(":")
 	if p.status != 0 {
@@ -99,17 +104,11 @@ func (p problem) String() string {
 	if p.code != "" && p.code != "UnknownError" {
 		fmt.Fprintf(&b, " %s:", p.code)
 	}
-	fmt.Fprintf(&b, " %s", p.message)
+	b.WriteString(" " + p.text)
 	if p.requestID != "" {
 		fmt.Fprintf(&b, " (request %s)", p.requestID)
 	}
 	return b.String()
-}
-
-// noCredentials reports whether the node has no AWS identity, as far as it
-// could be found out.
-func (p problem) noCredentials() bool {
-	return p.service == "imds" || strings.Contains(p.err.Error(), "failed to refresh cached credentials") && p.status == 0
 }
 
 // refusals are the codes for which trying again changes nothing until somebody
@@ -121,30 +120,50 @@ var refusals = []string{
 	"InvalidIdentityToken", "IDPRejectedClaim", "RegionDisabledException", "MalformedPolicyDocument", "PackedPolicyTooLarge", "ValidationError",
 }
 
-func (p problem) refused() bool {
-	for _, code := range refusals {
-		if p.code == code {
-			return true
-		}
-	}
-	return false
+// refused reports whether AWS answered and the answer is no.
+func (p problem) refused() bool { return slices.Contains(refusals, p.code) }
+
+// noRole reports whether the metadata service answers and has no role for the
+// instance, or none yet.
+func (p problem) noRole() bool {
+	return p.service == "imds" && p.status == http.StatusNotFound || strings.Contains(p.cause.Error(), "empty EC2 IMDS role list")
 }
 
-// isRefusal reports whether an error means that there is no credential to be
-// had: no identity, or one without the right.
-func isRefusal(err error) bool {
-	p := dissect(err)
-	return p.refused() || p.noCredentials()
+// unassumable reports whether the instance has a role that EC2 may not assume.
+func (p problem) unassumable() bool {
+	return p.service == "imds" && p.code == "AssumeRoleUnauthorizedAccess"
+}
+
+// noService reports whether there is no metadata service, as on a machine that
+// is not EC2's, or it is turned off.
+func (p problem) noService() bool {
+	if p.service != "imds" {
+		return false
+	}
+	var dial *net.OpError
+	return p.status == http.StatusForbidden || p.disabled() || errors.As(p.err, &dial) && dial.Op == "dial"
+}
+
+// disabled reports whether the environment forbids asking the metadata
+// service.
+func (p problem) disabled() bool {
+	return p.service == "imds" && p.host == "" && strings.Contains(p.cause.Error(), "AWS_EC2_METADATA_DISABLED")
+}
+
+// hopeless reports whether there is no credential to be had: no identity, or
+// one without the right. A service that is there and fails is not hopeless.
+func (p problem) hopeless() bool {
+	return p.refused() || p.noRole() || p.unassumable() || p.noService()
 }
 
 // again says whether and when to start over with new credentials.
-func (s *source) again(err error, attempt int) (wait time.Duration, again bool) {
-	p := dissect(err)
+func (p problem) again(i identity, attempt int) (wait time.Duration, again bool) {
+	rotated := p.code == "ExpiredTokenException" || p.code == "ExpiredToken" || p.code == "UnrecognizedClientException"
 	switch {
-	case p.service == "imds" && p.status == http.StatusNotFound && attempt <= 3:
+	case p.noRole() && attempt <= 3:
 		// A node that just booted may get its role some seconds later.
 		return time.Second, true
-	case s.identity.pod == nil && attempt == 1 && (p.code == "ExpiredTokenException" || p.code == "ExpiredToken" || p.code == "UnrecognizedClientException"):
+	case rotated && i.pod == nil && attempt == 1:
 		// The node's credentials were rotated while they were read.
 		return 0, true
 	}
@@ -153,15 +172,14 @@ func (s *source) again(err error, attempt int) (wait time.Duration, again bool) 
 
 // explain makes the message that an operator reads: what failed where, as
 // whom, and what to do.
-func (s *source) explain(err error) error {
-	p := dissect(err)
+func (s *source) explain(p problem) error {
 	text := fmt.Sprintf("%s, asking for %s as %s", p, s.registry, s.identity)
 	if advice := s.advice(p); advice != "" {
 		text += ": " + advice
 	}
 	return &credential.Failure{
-		Err:        &explained{text: text, cause: err},
-		Permanent:  p.refused() || p.status == http.StatusNotFound,
+		Err:        &explained{text: text, cause: p.cause},
+		Permanent:  p.hopeless(),
 		RetryAfter: p.retryAfter,
 	}
 }
@@ -175,34 +193,25 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.cause }
 
+// advice says what to do about a problem, or nothing where that is plain.
 func (s *source) advice(p problem) string {
-	text := p.err.Error()
 	switch {
-	case p.service == "imds" && p.status == http.StatusNotFound:
-		return "attach an instance profile to the node"
-	case p.service == "imds" && p.status == http.StatusForbidden:
-		return "the instance metadata service is turned off for this instance (HttpEndpoint)"
-	case p.noCredentials():
-		return "the node has no AWS identity: attach an instance profile, allow a metadata hop limit of 2 if the kubelet runs in a container, or set AWS_PROFILE or AWS_WEB_IDENTITY_TOKEN_FILE in the provider's env"
-	case strings.Contains(text, "x509:"):
+	case p.service == "imds":
+		return p.metadataAdvice()
+	case p.service == "credential_process":
+		return "run it by hand as the kubelet's user"
+	case strings.Contains(p.text, "x509:"):
 		return "trust the proxy's or endpoint's certificate authority with --ca-file"
 	case p.status == 0 && p.host != "":
 		return "check the node's route, DNS, proxy or VPC endpoint for " + p.host
 	case p.status == http.StatusTooManyRequests || strings.Contains(p.code, "Throttl"):
 		return "AWS throttles this account; the next attempt is made after a pause"
+	case p.status >= 500:
+		return "AWS has a fault; the next attempt is made after a pause"
 	}
 	switch p.code {
 	case "AccessDenied", "AccessDeniedException":
-		switch {
-		case p.service == "sts" && s.identity.pod != nil:
-			return fmt.Sprintf("the role's trust policy has to allow sts:AssumeRoleWithWebIdentity for issuer %s with subject %s and audience sts.amazonaws.com", s.identity.pod.Issuer, s.identity.pod.Subject)
-		case p.service == "sts":
-			return "allow the node's role sts:AssumeRole on that role, and the node's role in its trust policy"
-		case p.service == "ecr-public":
-			return "grant ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
-		default:
-			return "grant ecr:GetAuthorizationToken (AmazonEC2ContainerRegistryPullOnly has it)"
-		}
+		return s.permissionAdvice(p)
 	case "InvalidIdentityToken":
 		return "create the cluster's IAM OIDC provider in the role's account"
 	case "IDPRejectedClaim":
@@ -213,6 +222,51 @@ func (s *source) advice(p problem) string {
 		return "check the node's clock"
 	case "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId":
 		return "the AWS credentials are no longer or not yet valid in this partition: check where they come from, and the node's clock"
+	case "":
+		if strings.Contains(p.text, "expired") {
+			return "check the node's clock"
+		}
+		if p.status == http.StatusOK {
+			return "something else may answer in AWS's place: check proxies and endpoints"
+		}
 	}
 	return ""
+}
+
+func (p problem) metadataAdvice() string {
+	const elsewhere = "set AWS_PROFILE, AWS_WEB_IDENTITY_TOKEN_FILE or keys in the provider's env"
+	switch {
+	case p.noRole():
+		return "attach an instance profile to the node, or " + elsewhere
+	case p.unassumable():
+		return "the trust policy of the instance profile's role has to allow ec2.amazonaws.com"
+	case p.disabled():
+		return "AWS_EC2_METADATA_DISABLED is set, and there are no other credentials: " + elsewhere
+	case p.status == http.StatusForbidden:
+		return "the instance metadata service is turned off for this instance (HttpEndpoint); turn it on, or " + elsewhere
+	case p.noService():
+		return "there is no instance metadata service here, and no other credentials: " + elsewhere
+	case p.status == http.StatusTooManyRequests || p.status >= 500:
+		return "the instance metadata service is throttled or at fault; the next attempt is made after a pause"
+	default:
+		return "if the kubelet runs in a container, allow a metadata hop limit of 2"
+	}
+}
+
+// permissionAdvice says which right to grant to whom.
+func (s *source) permissionAdvice(p problem) string {
+	switch {
+	case p.service == "sts" && s.identity.pod != nil:
+		return fmt.Sprintf("the role's trust policy has to allow sts:AssumeRoleWithWebIdentity for issuer %s with subject %s and audience sts.amazonaws.com", s.identity.pod.Issuer, s.identity.pod.Subject)
+	case p.service == "sts":
+		externalID := "without an external ID, as none is configured"
+		if s.identity.externalID != "" {
+			externalID = "with the configured external ID"
+		}
+		return "the role's trust policy has to allow the node's role, " + externalID + ", and the node's role needs sts:AssumeRole on it"
+	case p.service == "ecr-public":
+		return "grant ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
+	default:
+		return "grant ecr:GetAuthorizationToken (AmazonEC2ContainerRegistryPullOnly has it)"
+	}
 }

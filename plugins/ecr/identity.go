@@ -6,17 +6,23 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"regcred/shared/cloudhttp"
 )
@@ -25,40 +31,59 @@ import (
 // to ask for a registry token, and never stored.
 const sessionLife = 15 * time.Minute
 
+// processTimeout bounds a credential_process, well inside the budget.
+const processTimeout = 20 * time.Second
+
+// imdsAddress is where the instance metadata service is.
+const imdsAddress = "169.254.169.254"
+
+// imdsHeaders mark requests to the instance metadata service, whose address
+// can be configured.
+var imdsHeaders = []string{"X-Aws-Ec2-Metadata-Token", "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"}
+
 // config returns the SDK's configuration with the identity's credentials.
-func (s *source) config(ctx context.Context) (aws.Config, error) {
-	api, err := cloudhttp.API(s.caFile)
+func (a *attempt) config(ctx context.Context) (aws.Config, error) {
+	api, err := cloudhttp.API(a.caFile)
 	if err != nil {
 		return aws.Config{}, err
 	}
-	// What the SDK would do by itself with these: build a client of its own
-	// for the bundle, which ours has already, and fall back to version 1 of
-	// the instance metadata service, which any request forged by the node's
-	// workloads can reach.
+	// The SDK reads its own environment. Of these it would make a client of
+	// its own, for a bundle that ours has already, and a fall-back to version
+	// 1 of the instance metadata service, which any request that the node's
+	// workloads can forge reaches.
 	_ = os.Unsetenv("AWS_CA_BUNDLE")
 	_ = os.Setenv("AWS_EC2_METADATA_V1_DISABLED", "true")
 
+	a.exchange.client = cloudhttp.Router{Metadata: cloudhttp.Metadata(), API: api, Headers: imdsHeaders}
 	options := []func(*config.LoadOptions) error{
-		config.WithRegion(s.registry.region),
-		config.WithHTTPClient(cloudhttp.Router{Metadata: cloudhttp.Metadata(), API: api}),
+		config.WithRegion(a.registry.region),
+		config.WithHTTPClient(&a.exchange),
 		config.WithRetryer(newRetryer),
+		config.WithLogger(logging.Nop{}),
+		// The SDK asks the container credentials endpoint with a client of its
+		// own, through whatever proxy the environment names.
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = &a.exchange }),
+		config.WithProcessCredentialOptions(func(o *processcreds.Options) { o.Timeout = processTimeout }),
 	}
-	if s.identity.pod != nil {
+	if a.identity.pod != nil {
 		// The node's credentials are not even looked for.
 		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
+		if strings.Contains(err.Error(), "custom RootCAs") {
+			err = errors.New("ca_bundle in a profile is not supported: use --ca-file or AWS_CA_BUNDLE")
+		}
 		return aws.Config{}, fmt.Errorf("AWS configuration: %w", err)
 	}
-	if s.identity.role.arn == "" {
+	if a.identity.role.arn == "" {
 		return cfg, nil
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint =
-			s.flavour(o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint)
+			a.flavour(o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint)
 	})
-	session, err := s.identity.assume(ctx, client)
+	session, err := a.identity.assume(ctx, client)
 	if err != nil {
 		return aws.Config{}, err
 	}
@@ -97,7 +122,7 @@ func (i identity) assume(ctx context.Context, client *sts.Client) (aws.Credentia
 		if err != nil {
 			return aws.Credentials{}, err
 		}
-		return session(out.Credentials)
+		return session("AssumeRoleWithWebIdentity", out.Credentials)
 	}
 	host, _ := os.Hostname()
 	input := &sts.AssumeRoleInput{
@@ -112,13 +137,13 @@ func (i identity) assume(ctx context.Context, client *sts.Client) (aws.Credentia
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	return session(out.Credentials)
+	return session("AssumeRole", out.Credentials)
 }
 
 // session returns what STS answered, if it is complete.
-func session(c *types.Credentials) (aws.Credentials, error) {
+func session(operation string, c *types.Credentials) (aws.Credentials, error) {
 	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" {
-		return aws.Credentials{}, errors.New("sts: the answer holds no credentials")
+		return aws.Credentials{}, badAnswer(sts.ServiceID, operation, "holds no credentials")
 	}
 	return aws.Credentials{
 		AccessKeyID:     *c.AccessKeyId,
@@ -163,8 +188,10 @@ func newRetryer() aws.Retryer {
 		o.MaxAttempts = 3
 		o.Retryables = []retry.IsErrorRetryable{
 			retry.NoRetryCanceledError{},
-			retry.IsErrorRetryableFunc(retriedByClient),
+			retry.IsErrorRetryableFunc(retriedBelow),
 			retry.RetryableErrorCode{Codes: codes},
+			retry.RetryableError{}, // a skewed clock: the SDK signs again by the server's
+			retry.IsErrorRetryableFunc(brokenOff),
 		}
 		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
 			return rand.N(min(500*time.Millisecond<<attempt, 5*time.Second)), nil
@@ -172,11 +199,22 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// retriedByClient refuses to repeat what the HTTP client has repeated already.
-func retriedByClient(err error) aws.Ternary {
-	var response *awshttp.ResponseError
+// retriedBelow refuses to repeat what was repeated already: by the HTTP client,
+// or by the SDK for another service whose answer this call needs.
+func retriedBelow(err error) aws.Ternary {
+	var other *smithy.OperationError
+	if errors.As(err, &other) {
+		return aws.FalseTernary
+	}
+	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) && (response.HTTPStatusCode() == http.StatusTooManyRequests || response.HTTPStatusCode() >= 500) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
+}
+
+// brokenOff repeats a call whose answer ended in its middle: the HTTP client
+// only sees answers begin.
+func brokenOff(err error) aws.Ternary {
+	return aws.BoolTernary(errors.Is(err, io.ErrUnexpectedEOF))
 }

@@ -3,10 +3,12 @@
 package ecr
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -75,7 +77,7 @@ func (s *Settings) Flags(fs *pflag.FlagSet) {
 	s.Common.Flags(fs)
 	fs.StringVar(&s.RoleARN, "role-arn", s.RoleARN, "`role` that pods assume with their own token when their service account names none")
 	fs.StringSliceVar(&s.RoleAnnotations, "role-annotation", s.RoleAnnotations, "service account `annotation` that names a pod's role; repeatable")
-	fs.Var((*accountsFlag)(&s.Accounts), "account", "role that the node assumes for an account's registries; repeatable")
+	fs.Var(&accountsFlag{accounts: &s.Accounts}, "account", "role that the node assumes for an account's registries; repeatable")
 	settings.Env(fs, "role-arn", "AWS_ECR_ROLE_ARN")
 	settings.Env(fs, "ca-file", "AWS_CA_BUNDLE")
 }
@@ -129,14 +131,14 @@ func (p *provider) Source(request credential.Request) (credential.Source, error)
 		registry:    registry,
 		identity:    identity,
 		caFile:      p.settings.CAFile,
-		environment: p.environment(),
+		environment: p.environment(identity),
 	}, nil
 }
 
 // identity says with whose rights a request is answered.
 func (p *provider) identity(request credential.Request, registry registry) (identity, error) {
 	if request.Pod == nil {
-		return p.node(registry), nil
+		return p.node(registry)
 	}
 	arn, where := p.settings.RoleARN, "--role-arn"
 	for _, name := range p.settings.RoleAnnotations {
@@ -148,15 +150,18 @@ func (p *provider) identity(request credential.Request, registry registry) (iden
 	switch {
 	case arn != "":
 		role, err := parseRole(arn)
-		if err == nil && role.partition != registry.partition {
-			err = fmt.Errorf("is a role of partition %s, but %s is in %s", role.partition, registry, registry.partition)
-		}
 		if err != nil {
 			return identity{}, fmt.Errorf("%s: %s: %w", request.Pod, where, err)
 		}
+		if role.partition != registry.partition {
+			if registry.public {
+				return identity{anonymous: true}, nil
+			}
+			return identity{}, fmt.Errorf("%s: %s: %w", request.Pod, where, elsewhere(role, registry))
+		}
 		return identity{pod: request.Pod, scope: p.settings.IdentityScope, role: role}, nil
 	case p.settings.NodeFallback:
-		return p.node(registry), nil
+		return p.node(registry)
 	case registry.public:
 		return identity{anonymous: true}, nil
 	default:
@@ -167,30 +172,57 @@ func (p *provider) identity(request credential.Request, registry registry) (iden
 
 // node returns the node's identity, and the role that it assumes for the
 // registry's account if there is one.
-func (p *provider) node(registry registry) identity {
+func (p *provider) node(registry registry) (identity, error) {
 	account, ok := p.settings.Accounts[registry.account]
 	if !ok {
-		return identity{}
+		return identity{}, nil
 	}
-	role, _ := parseRole(account.RoleARN) // Validate has looked at it
-	return identity{role: role, externalID: account.ExternalID}
+	role, err := parseRole(account.RoleARN)
+	if err == nil && role.partition != registry.partition {
+		err = elsewhere(role, registry)
+	}
+	if err != nil {
+		return identity{}, fmt.Errorf("accounts[%q].roleARN: %w", registry.account, err)
+	}
+	return identity{role: role, externalID: account.ExternalID}, nil
 }
 
-// environment returns what decides, outside the settings, who the node is for
-// AWS and which endpoints are asked: part of every key, so that a changed
-// environment is not answered from the old one's entry. None of it is secret.
-func (p *provider) environment() []string {
-	var set []string
-	for _, name := range []string{
-		"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "HOME",
-		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-		"AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "AWS_EC2_METADATA_DISABLED",
+// elsewhere is the error of a role that no service of the registry's partition
+// knows.
+func elsewhere(role role, registry registry) error {
+	return fmt.Errorf("is a role of partition %s, but %s is in %s", role.partition, registry, registry.partition)
+}
+
+// environment returns what decides, outside the settings, which endpoints are
+// asked and, for the node, who it is: part of the key, so that a changed
+// environment is not answered from the old one's entry. Values are hashed,
+// since some are secrets and any may hold one. What the files say that they
+// name is not in the key.
+func (p *provider) environment(i identity) []string {
+	names := []string{
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 		"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
-	} {
-		if value := p.getenv(name); value != "" {
-			set = append(set, name+"="+value)
+	}
+	if i.pod == nil && !i.anonymous {
+		names = append(names,
+			"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "HOME",
+			"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_LOGIN_CACHE_DIRECTORY",
+			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+			"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+			"AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "AWS_EC2_METADATA_DISABLED",
+		)
+	}
+	var set []string
+	for _, name := range names {
+		value := p.getenv(name)
+		if name == "HOME" && value == "/root" {
+			// The SDK finds root's home without HOME too, which the kubelet's
+			// plugins seldom have and a person at a shell does.
+			value = ""
+		}
+		if value != "" {
+			sum := sha256.Sum256([]byte(value))
+			set = append(set, name+"="+hex.EncodeToString(sum[:16]))
 		}
 	}
 	return set
@@ -234,32 +266,43 @@ func (i identity) String() string {
 	}
 }
 
-// accountsFlag reads ACCOUNT=ROLE_ARN[,EXTERNAL_ID], as often as it is given.
-type accountsFlag map[string]Account
+// accountsFlag reads ACCOUNT=ROLE_ARN[#EXTERNAL_ID], several of them separated
+// by spaces, as often as it is given. The first time replaces what was there,
+// as with every flag that can be repeated. Neither a role nor an external ID
+// can hold a number sign; both can hold commas.
+type accountsFlag struct {
+	accounts *map[string]Account
+	given    bool
+}
 
-// Set adds an account.
+// Set adds accounts.
 func (f *accountsFlag) Set(s string) error {
-	number, rest, found := strings.Cut(s, "=")
-	if !found {
-		return fmt.Errorf("want ACCOUNT=ROLE_ARN[,EXTERNAL_ID]")
+	if !f.given {
+		*f.accounts, f.given = map[string]Account{}, true
 	}
-	arn, externalID, _ := strings.Cut(rest, ",")
-	if *f == nil {
-		*f = accountsFlag{}
+	for _, one := range strings.Fields(s) {
+		number, rest, found := strings.Cut(one, "=")
+		if !found {
+			return errors.New("want " + f.Type())
+		}
+		arn, externalID, _ := strings.Cut(rest, "#")
+		(*f.accounts)[number] = Account{RoleARN: arn, ExternalID: externalID}
 	}
-	(*f)[number] = Account{RoleARN: arn, ExternalID: externalID}
 	return nil
 }
 
 // String lists the accounts.
 func (f *accountsFlag) String() string {
-	all := make([]string, 0, len(*f))
-	for number, account := range *f {
+	if f.accounts == nil {
+		return "" // pflag asks the zero value
+	}
+	all := make([]string, 0, len(*f.accounts))
+	for number, account := range *f.accounts {
 		all = append(all, number+"="+account.RoleARN)
 	}
-	sort.Strings(all)
+	slices.Sort(all)
 	return strings.Join(all, " ")
 }
 
 // Type names the value in the flag's usage.
-func (f *accountsFlag) Type() string { return "ACCOUNT=ROLE_ARN[,EXTERNAL_ID]" }
+func (f *accountsFlag) Type() string { return "ACCOUNT=ROLE_ARN[#EXTERNAL_ID]" }

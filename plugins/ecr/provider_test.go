@@ -84,6 +84,12 @@ func TestIdentity(t *testing.T) {
 			edit: func(s *Settings) { s.Accounts = map[string]Account{"210987654321": {RoleARN: otherRole}} },
 			want: "the node's identity",
 		},
+		"an account's role of another partition": {
+			edit: func(s *Settings) {
+				s.Accounts = map[string]Account{"123456789012": {RoleARN: "arn:aws-cn:iam::123456789012:role/a"}}
+			},
+			wantErr: `accounts["123456789012"].roleARN: is a role of partition aws-cn, but`,
+		},
 		"a pod assumes the annotated role":        {pod: true, annotations: annotated, want: "service account prod/sa as " + teamRole},
 		"a pod assumes the configured role":       {pod: true, edit: func(s *Settings) { s.RoleARN = pullRole }, want: "service account prod/sa as " + pullRole},
 		"an annotation beats the configuration":   {pod: true, edit: func(s *Settings) { s.RoleARN = pullRole }, annotations: annotated, want: "service account prod/sa as " + teamRole},
@@ -149,11 +155,16 @@ func TestKeys(t *testing.T) {
 	for name, same := range map[string][2]credential.Key{
 		"registries of other accounts": {key(plain, host, nil), key(plain, "210987654321.dkr.ecr.us-east-1.amazonaws.com", nil)},
 		"pods of a service account":    {key(plain, host, sa), key(plain, host, pod(t, "sa", "uid-1", "pod-2"))},
+		"root's home":                  {key(plain, host, nil), key(newProvider(nil, "HOME=/root"), host, nil)},
+		"the node's profile, to a pod": {key(plain, host, sa), key(newProvider(nil, "AWS_PROFILE=ecr"), host, sa)},
 		"the port":                     {key(plain, host, nil), key(plain, host+":443", nil)},
 	} {
 		if !slices.Equal(same[0], same[1]) {
 			t.Errorf("%s: %q and %q differ", name, same[0], same[1])
 		}
+	}
+	if k := fmt.Sprint(key(newProvider(nil, "AWS_ENDPOINT_URL_ECR=https://user:hunter2@vpce"), host, nil)); strings.Contains(k, "hunter2") {
+		t.Errorf("a secret is in %s", k)
 	}
 	keys := map[string]string{}
 	for name, k := range map[string]credential.Key{
@@ -164,6 +175,10 @@ func TestKeys(t *testing.T) {
 		"public":                  key(plain, "public.ecr.aws", nil),
 		"account's role":          key(newProvider(func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {RoleARN: otherRole}} }), host, nil),
 		"account's external ID":   key(newProvider(func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {otherRole, "id"}} }), host, nil),
+		"another key":             key(newProvider(nil, "AWS_ACCESS_KEY=AKIA"), host, nil),
+		"another home":            key(newProvider(nil, "HOME=/home/kubelet"), host, nil),
+		"container token":         key(newProvider(nil, "AWS_CONTAINER_AUTHORIZATION_TOKEN=one"), host, nil),
+		"another container token": key(newProvider(nil, "AWS_CONTAINER_AUTHORIZATION_TOKEN=two"), host, nil),
 		"another profile":         key(newProvider(nil, "AWS_PROFILE=ecr"), host, nil),
 		"another endpoint":        key(newProvider(nil, "AWS_ENDPOINT_URL_ECR=https://vpce.example.com"), host, nil),
 		"service account":         key(plain, host, sa),
@@ -224,7 +239,7 @@ func TestSettings(t *testing.T) {
 		}
 		return s.(*Settings), nil
 	}
-	s, err := load("get-credentials", "--account", "123456789012="+otherRole+",an,id", "--account=210987654321="+pullRole, "--v=2")
+	s, err := load("get-credentials", "--account", "123456789012="+otherRole+"#an,id", "--account=210987654321="+pullRole, "--v=2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,8 +250,8 @@ func TestSettings(t *testing.T) {
 		`roleARN: is not the ARN`:                         {"--role-arn=x"},
 		`accounts["1"]: is not an account number`:         {"--account=1=" + pullRole},
 		`accounts["123456789012"].roleARN: is not`:        {"--account=123456789012=x"},
-		`accounts["123456789012"].externalID: has`:        {"--account=123456789012=" + pullRole + ",a b"},
-		`want ACCOUNT=ROLE_ARN[,EXTERNAL_ID]`:             {"--account=x"},
+		`accounts["123456789012"].externalID: has`:        {"--account=123456789012=" + pullRole + "#a"},
+		`want ACCOUNT=ROLE_ARN[#EXTERNAL_ID]`:             {"--account=x"},
 		`roleAnnotations: an annotation is empty`:         {"--role-annotation=a,,b"},
 		`command line: unknown flag: --no-such (see --he`: {"--no-such"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
-	smithy "github.com/aws/smithy-go/middleware"
+	"github.com/aws/smithy-go"
+	smithymiddleware "github.com/aws/smithy-go/middleware"
 
+	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 )
 
@@ -45,8 +48,7 @@ func (s *source) Key() credential.Key {
 		flavour = "dual-stack"
 	}
 	key := credential.Key{"ecr", service, s.registry.partition, s.registry.region, flavour}
-	key = append(key, s.identity.key()...)
-	return append(key, s.environment...)
+	return append(append(key, s.identity.key()...), s.environment...)
 }
 
 // Fetch gets a token. The public registry is best effort: without credentials
@@ -55,48 +57,56 @@ func (s *source) Fetch(ctx context.Context, _ credential.Getter) (credential.Cre
 	if s.identity.anonymous {
 		return credential.Anonymous(time.Now().Add(anonymousLife)), nil
 	}
-	for attempt := 1; ; attempt++ {
-		c, err := s.fetch(ctx)
+	for number := 1; ; number++ {
+		a := attempt{source: s}
+		c, err := a.fetch(ctx)
 		if err == nil {
 			return c, nil
 		}
-		if s.registry.public && isRefusal(err) {
+		p := dissect(err, a.exchange.seen())
+		if s.registry.public && p.hopeless() {
 			return credential.Anonymous(time.Now().Add(anonymousLife)), nil
 		}
-		wait, again := s.again(err, attempt)
-		if !again || sleep(ctx, wait) != nil {
-			return credential.Credential{}, s.explain(err)
+		wait, again := p.again(s.identity, number)
+		if !again || cloudhttp.Sleep(ctx, wait) != nil {
+			return credential.Credential{}, s.explain(p)
 		}
 	}
 }
 
-func (s *source) fetch(ctx context.Context) (credential.Credential, error) {
-	cfg, err := s.config(ctx)
+// attempt is one way through the SDK, with what was seen of its requests.
+type attempt struct {
+	*source
+	exchange witness
+}
+
+func (a *attempt) fetch(ctx context.Context) (credential.Credential, error) {
+	cfg, err := a.config(ctx)
 	if err != nil {
 		return credential.Credential{}, err
 	}
-	if s.registry.public {
-		return s.fetchPublic(ctx, cfg)
+	if a.registry.public {
+		return a.fetchPublic(ctx, cfg)
 	}
 	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
 		o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint =
-			s.flavour(o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint)
+			a.flavour(o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint)
 	})
 	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
 		return credential.Credential{}, err
 	}
 	if len(out.AuthorizationData) == 0 {
-		return credential.Credential{}, errors.New("ecr: the answer holds no authorization data")
+		return credential.Credential{}, badAnswer(ecr.ServiceID, getToken, "holds no authorization data")
 	}
 	data := out.AuthorizationData[0]
-	return decodeToken(data.AuthorizationToken, data.ExpiresAt, out.ResultMetadata)
+	return decodeToken(ecr.ServiceID, data.AuthorizationToken, data.ExpiresAt, out.ResultMetadata)
 }
 
-func (s *source) fetchPublic(ctx context.Context, cfg aws.Config) (credential.Credential, error) {
+func (a *attempt) fetchPublic(ctx context.Context, cfg aws.Config) (credential.Credential, error) {
 	client := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
 		_, o.EndpointOptions.UseDualStackEndpoint =
-			s.flavour(o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint)
+			a.flavour(o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint)
 		// There is no FIPS endpoint; the SDK would make up a name for one.
 		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 	})
@@ -105,35 +115,44 @@ func (s *source) fetchPublic(ctx context.Context, cfg aws.Config) (credential.Cr
 		return credential.Credential{}, err
 	}
 	if out.AuthorizationData == nil {
-		return credential.Credential{}, errors.New("ecr-public: the answer holds no authorization data")
+		return credential.Credential{}, badAnswer(ecrpublic.ServiceID, getToken, "holds no authorization data")
 	}
-	return decodeToken(out.AuthorizationData.AuthorizationToken, out.AuthorizationData.ExpiresAt, out.ResultMetadata)
+	return decodeToken(ecrpublic.ServiceID, out.AuthorizationData.AuthorizationToken, out.AuthorizationData.ExpiresAt, out.ResultMetadata)
 }
 
 // decodeToken takes base64 of "user:password" apart. The password is opaque
 // and of no fixed size.
-func decodeToken(token *string, expires *time.Time, metadata smithy.Metadata) (credential.Credential, error) {
+func decodeToken(service string, token *string, expires *time.Time, metadata smithymiddleware.Metadata) (credential.Credential, error) {
 	plain, err := base64.StdEncoding.DecodeString(aws.ToString(token))
 	if err != nil {
-		return credential.Credential{}, errors.New("ecr: the authorization token is not base64")
+		return credential.Credential{}, badAnswer(service, getToken, "holds a token that is not base64")
 	}
 	username, password, found := strings.Cut(string(plain), ":")
 	if !found || username == "" || password == "" {
-		return credential.Credential{}, errors.New("ecr: the authorization token is not a user name and a password")
+		return credential.Credential{}, badAnswer(service, getToken, "holds a token that is not a user name and a password")
 	}
 	if expires == nil {
-		return credential.Credential{}, errors.New("ecr: the authorization token has no expiry")
+		return credential.Credential{}, badAnswer(service, getToken, "holds a token without an expiry")
 	}
-	return credential.Credential{
-		Username: username,
-		Password: credential.NewSecret(password),
-		Expires:  byOwnClock(*expires, metadata),
-	}, nil
+	end := byOwnClock(*expires, metadata)
+	if dead := time.Since(end); dead >= 0 {
+		return credential.Credential{}, badAnswer(service, getToken, fmt.Sprintf("holds a token that expired %s ago, at %s", dead.Round(time.Second), end.UTC().Format(time.RFC3339)))
+	}
+	return credential.Credential{Username: username, Password: credential.NewSecret(password), Expires: end}, nil
 }
+
+// badAnswer is the error of an answer that arrived and makes no sense, in the
+// shape of the SDK's own.
+func badAnswer(service, operation, what string) error {
+	return &smithy.OperationError{ServiceID: service, OperationName: operation, Err: errors.New("the answer " + what)}
+}
+
+// getToken is the operation of both services that yields a token.
+const getToken = "GetAuthorizationToken"
 
 // byOwnClock translates a time that AWS stated into the node's clock, where the
 // two are apart: a node that is behind would use a token past its end.
-func byOwnClock(t time.Time, metadata smithy.Metadata) time.Time {
+func byOwnClock(t time.Time, metadata smithymiddleware.Metadata) time.Time {
 	server, hasServer := middleware.GetServerTime(metadata)
 	own, hasOwn := middleware.GetResponseAt(metadata)
 	if !hasServer || !hasOwn {
@@ -144,13 +163,4 @@ func byOwnClock(t time.Time, metadata smithy.Metadata) time.Time {
 		return t.Add(-skew)
 	}
 	return t
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -84,7 +84,7 @@ func (c *Cache) Get(ctx context.Context, source credential.Source) (credential.C
 	case e.fresh(now):
 		return e.credential(now), nil
 	case e.usable(now):
-		return g.refresh(ctx, e, now)
+		return g.refresh(ctx, e)
 	case e.failed(now):
 		return credential.Credential{}, e.failure(now)
 	default:
@@ -98,40 +98,49 @@ type get struct {
 	source credential.Source
 	key    credential.Key
 	name   string
+	// warned is the last that was said of the entry; it is said once.
+	warned string
 }
 
 // refresh answers with an entry that is due, asking for a newer one if no
 // other process does and the last failure is not too recent.
-func (g *get) refresh(ctx context.Context, e entry, now Instant) (credential.Credential, error) {
+func (g *get) refresh(ctx context.Context, e entry) (credential.Credential, error) {
+	now := g.clock()
 	if e.failed(now) {
 		return e.credential(now), nil
 	}
 	slot, err := g.store.tryLock(g.name)
+	if err == nil {
+		defer slot.release()
+		err = slot.reserve()
+	}
 	if err != nil {
 		if !errors.Is(err, errLocked) {
-			g.log.Warn("credential cache cannot be used; serving what it holds", "error", err)
+			g.log.Warn("credential cache cannot be written; serving what it holds", "error", err)
 		}
-		return e.credential(now), nil
+		return e.credential(g.clock()), nil
 	}
-	defer slot.release()
-
-	// Another process may have refreshed it between the look and the lock.
-	if newer := g.read(); newer.fresh(g.clock()) {
-		return newer.credential(g.clock()), nil
-	}
-	attempt, cancel := context.WithTimeout(ctx, refreshBudget)
-	defer cancel()
-	c, err := g.fetch(attempt, slot, e)
-	if err == nil {
-		return c, nil
+	// Another process may have tried between the look and the lock.
+	if newer := g.read(); newer.usable(g.clock()) {
+		e = newer
 	}
 	now = g.clock()
-	if !errors.Is(err, context.Canceled) && e.usable(now) {
-		g.log.Warn("refresh failed; serving the credential that is still valid",
-			"error", err, "validFor", e.credential(now).Expires.Sub(now.Wall).Round(time.Second))
+	if e.fresh(now) || e.failed(now) {
 		return e.credential(now), nil
 	}
-	return credential.Credential{}, err
+	attempt := ctx
+	if e.usableFor(now) > refreshBudget {
+		var cancel context.CancelFunc
+		attempt, cancel = context.WithTimeout(ctx, refreshBudget)
+		defer cancel()
+	}
+	c, err := g.fetch(attempt, slot, e)
+	now = g.clock()
+	if err == nil || !e.usable(now) {
+		return c, err
+	}
+	g.log.Warn("refresh failed; serving the credential that is still valid", "error", err, "validFor", e.usableFor(now).Round(time.Second))
+	return e.credential(now), nil
 }
 
 // lead answers when there is nothing to serve: whoever gets the lock fetches,
@@ -156,31 +165,30 @@ func (g *get) lead(ctx context.Context) (credential.Credential, error) {
 	case e.failed(now):
 		return credential.Credential{}, e.failure(now)
 	}
+	if err := slot.reserve(); err != nil {
+		// Nothing can be kept, so those who wait would wait for nothing, one
+		// after the other: the lock is given up before the cloud is asked.
+		g.log.Warn("credential cache cannot be written; asking the cloud without it", "error", err)
+		slot.release()
+		slot = nil
+	}
 	return g.fetch(ctx, slot, e)
 }
 
-// fetch asks the cloud and records what came of it in the slot. Without a slot
-// nothing is recorded. Where nothing can be recorded the lock is given up
-// before asking: those who wait would wait for nothing, one after the other.
+// fetch asks the cloud and records what came of it in the slot, if there is
+// one, over what was there.
 func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Credential, error) {
-	if slot != nil {
-		if err := slot.reserve(); err != nil {
-			g.log.Warn("credential cache cannot be written; asking the cloud without it", "error", err)
-			slot.release()
-			slot = nil
-		}
-	}
 	c, err := g.source.Fetch(ctx, g.Cache)
 	now := g.clock()
 	if err == nil {
-		err = check(c, now)
+		err = check(c, old, now)
 	}
 	e := entry{Version: formatVersion, Key: g.key}
 	switch {
 	case err == nil:
 		e.Held = hold(c, now, spread(g.node, g.name))
-	case errors.Is(err, context.Canceled):
-		// This process was told to stop; that says nothing of the cloud.
+	case errors.Is(err, credential.ErrStopped):
+		// That says nothing of the cloud.
 		return credential.Credential{}, err
 	default:
 		e.Held = old.Held
@@ -190,6 +198,7 @@ func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Cred
 		if storeErr := slot.commit(e); storeErr != nil {
 			g.log.Warn("credential cache cannot be written", "error", storeErr)
 		}
+		slot.release()
 		g.store.prune(now)
 	}
 	if err != nil {
@@ -207,16 +216,20 @@ func (g *get) read() entry {
 	if err == nil {
 		return e
 	}
-	if !errors.Is(err, errAbsent) {
-		g.log.Warn("credential cache entry ignored", "error", err)
+	if !errors.Is(err, errAbsent) && err.Error() != g.warned {
+		g.warned = err.Error()
+		g.log.Warn("credential cache entry ignored", "entry", g.name[:12], "error", err)
 	}
 	return entry{}
 }
 
 // check refuses a credential that must not be handed out: a wrong one is worse
 // than none, because the kubelet does not retry anonymously.
-func check(c credential.Credential, now Instant) error {
+func check(c credential.Credential, old entry, now Instant) error {
 	switch {
+	case c.IsAnonymous() && old.usable(now) && !old.credential(now).IsAnonymous():
+		// A good credential is used to its end.
+		return errors.New("the cloud has no credential any more")
 	case !c.IsAnonymous() && (c.Password.Empty() || c.Username == ""):
 		return errors.New("the cloud answered with an empty user name or password")
 	case c.Expires.IsZero():

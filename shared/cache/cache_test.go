@@ -22,14 +22,16 @@ type fakeClock struct {
 	mu   sync.Mutex
 	wall time.Time
 	boot time.Duration
+
+	bootID string
 }
 
-func newClock() *fakeClock { return &fakeClock{wall: start, boot: time.Hour} }
+func newClock() *fakeClock { return &fakeClock{wall: start, boot: time.Hour, bootID: "first"} }
 
 func (c *fakeClock) now() Instant {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Instant{Wall: c.wall, Boot: c.boot}
+	return Instant{Wall: c.wall, Boot: c.boot, BootID: func() string { return c.bootID }}
 }
 
 // run lets time pass; step sets the wall clock only.
@@ -46,11 +48,16 @@ type fakeCloud struct {
 	key   credential.Key
 	calls atomic.Int32
 	fetch func(call int) (credential.Credential, error)
+	// inspect looks at the context of a fetch.
+	inspect func(context.Context)
 }
 
 func (f *fakeCloud) Key() credential.Key { return f.key }
 
-func (f *fakeCloud) Fetch(context.Context, credential.Getter) (credential.Credential, error) {
+func (f *fakeCloud) Fetch(ctx context.Context, _ credential.Getter) (credential.Credential, error) {
+	if f.inspect != nil {
+		f.inspect(ctx)
+	}
 	return f.fetch(int(f.calls.Add(1)))
 }
 
@@ -349,7 +356,7 @@ func TestAStopIsNotRecordedAsAFailureOfTheCloud(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	cloud := &fakeCloud{key: credential.Key{"k"}, fetch: func(int) (credential.Credential, error) {
 		stop()
-		return credential.Credential{}, ctx.Err()
+		return credential.Credential{}, fmt.Errorf("%w: %w", credential.ErrStopped, ctx.Err())
 	}}
 	if _, err := cache.Get(ctx, cloud); err == nil {
 		t.Fatal("got a credential")
@@ -413,6 +420,118 @@ func TestAClockThatIsSetDoesNotMakeADeadTokenLookAlive(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A folder that outlives the boot has entries whose age by the time since boot
+// means nothing.
+func TestAReboot(t *testing.T) {
+	for name, tc := range map[string]struct {
+		boot time.Duration // at the look, after the reboot
+		wall time.Duration // what the wall clock shows of it since the record
+		want string
+	}{
+		"with a right clock":                     {time.Minute, time.Hour, "token-1"},
+		"long ago":                               {time.Minute, 13 * time.Hour, "token-2"},
+		"with a clock that was ahead before":     {time.Minute, -300 * 24 * time.Hour, "token-2"},
+		"long ago with a clock that was ahead":   {9 * 24 * time.Hour, -300 * 24 * time.Hour, "token-2"},
+		"about as long after boot as the record": {time.Hour, -time.Hour, "token-2"},
+		"a right clock, about as long after":     {time.Hour + time.Minute, 2 * time.Hour, "token-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			cache, _ := newTestCache(t, clock)
+			cloud := issuing(clock, 12*time.Hour)
+			mustGet(t, cache, cloud)
+			clock.bootID, clock.boot = "second", tc.boot
+			clock.step(tc.wall)
+			wantToken(t, mustGet(t, cache, cloud), tc.want)
+		})
+	}
+}
+
+func TestAFailureDoesNotOutliveAReboot(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := &fakeCloud{key: credential.Key{"k"}, fetch: func(int) (credential.Credential, error) { return credential.Credential{}, errors.New("down") }}
+	_, _ = cache.Get(t.Context(), cloud)
+	clock.bootID, clock.boot = "second", time.Minute
+	clock.step(-time.Hour)
+	_, _ = cache.Get(t.Context(), cloud)
+	wantCalls(t, cloud, 2)
+}
+
+func TestAGoodCredentialIsNotReplacedByNone(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := issuing(clock, 12*time.Hour)
+	mustGet(t, cache, cloud)
+	cloud.fetch = func(int) (credential.Credential, error) {
+		return credential.Anonymous(clock.now().Wall.Add(5 * time.Minute)), nil
+	}
+	clock.run(8 * time.Hour)
+	wantToken(t, mustGet(t, cache, cloud), "token-1")
+	clock.run(5 * time.Hour)
+	if got := mustGet(t, cache, cloud); !got.IsAnonymous() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestARefreshBelievesWhatAnotherProcessRecorded(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := issuing(clock, 12*time.Hour)
+	mustGet(t, cache, cloud)
+	looked, err := cache.store.read(nameOf(cloud.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.run(8 * time.Hour)
+	failing := &fakeCloud{key: cloud.key, fetch: func(int) (credential.Credential, error) {
+		return credential.Credential{}, &credential.Failure{Err: errors.New("throttled"), RetryAfter: time.Minute}
+	}}
+	mustGet(t, cache, failing)
+	late := &get{Cache: cache, source: cloud, key: cloud.key, name: nameOf(cloud.key)}
+	if _, err := late.refresh(t.Context(), looked); err != nil {
+		t.Error(err)
+	}
+	wantCalls(t, cloud, 1)
+}
+
+// A credential that ends during the attempt to refresh it leaves the request
+// with its whole budget.
+func TestARefreshNearTheEndHasTheWholeBudget(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := issuing(clock, time.Minute)
+	mustGet(t, cache, cloud)
+	clock.run(50 * time.Second)
+	cloud.inspect = func(ctx context.Context) {
+		if deadline, ok := ctx.Deadline(); ok {
+			t.Errorf("the attempt has %s", time.Until(deadline))
+		}
+	}
+	wantToken(t, mustGet(t, cache, cloud), "token-2")
+}
+
+func TestAPurgeDuringAStormKeepsOneLeader(t *testing.T) {
+	clock := newClock()
+	cache, dir := newTestCache(t, clock)
+	cloud := issuing(clock, time.Hour)
+	held, err := cache.store.tryLock(nameOf(cloud.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() { mustGet(t, cache, cloud) })
+	}
+	time.Sleep(50 * time.Millisecond)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	held.release()
+	group.Wait()
+	wantCalls(t, cloud, 1)
 }
 
 func TestAWrongCredentialIsNotHandedOut(t *testing.T) {
@@ -483,12 +602,29 @@ func TestExpiredEntriesAreRemoved(t *testing.T) {
 	if err := errors.Join(os.WriteFile(garbage, []byte("{"), 0o600), os.WriteFile(foreign, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	unfinished := filepath.Join(dir, strings.Repeat("b", 64)+unfinishedExt)
+	otherRelease := filepath.Join(dir, strings.Repeat("c", 64)+entryExt)
+	longForgotten := filepath.Join(dir, strings.Repeat("d", 64)+entryExt)
+	if err := errors.Join(os.WriteFile(unfinished, nil, 0o600), os.WriteFile(otherRelease, []byte(`{"version":2}`), 0o600), os.WriteFile(longForgotten, []byte(`{"version":2}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{filepath.Join(dir, nameOf(old.key)+entryExt), garbage, foreign, unfinished, otherRelease} {
+		if err := os.Chtimes(file, start, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(longForgotten, start, start.Add(-48*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	clock.run(2 * time.Hour)
 	mustGet(t, cache, issuing(clock, time.Hour))
 	for path, want := range map[string]bool{
 		filepath.Join(dir, nameOf(old.key)+entryExt): false,
-		garbage: false,
-		foreign: true,
+		garbage:       false,
+		unfinished:    false,
+		foreign:       true,
+		otherRelease:  true,
+		longForgotten: false,
 		filepath.Join(dir, nameOf(credential.Key{"test", "node"})+entryExt): true,
 	} {
 		if _, err := os.Stat(path); (err == nil) != want {

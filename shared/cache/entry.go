@@ -32,7 +32,7 @@ type entry struct {
 type held struct {
 	Username string        `json:"username"`
 	Password string        `json:"password"`
-	At       Instant       `json:"at"`
+	At       stamp         `json:"at"`
 	Life     time.Duration `json:"life"`
 	Refresh  time.Duration `json:"refresh"`
 }
@@ -42,7 +42,7 @@ type failed struct {
 	Message   string        `json:"message"`
 	Permanent bool          `json:"permanent,omitempty"`
 	Count     int           `json:"count"`
-	At        Instant       `json:"at"`
+	At        stamp         `json:"at"`
 	Retry     time.Duration `json:"retry"`
 }
 
@@ -93,7 +93,7 @@ func hold(c credential.Credential, now Instant, spread float64) *held {
 	return &held{
 		Username: c.Username,
 		Password: c.Password.Reveal(),
-		At:       now,
+		At:       now.stamp(),
 		Life:     life,
 		Refresh:  refreshPoint(life, spread),
 	}
@@ -102,7 +102,7 @@ func hold(c credential.Credential, now Instant, spread float64) *held {
 // record makes the stored form of a failure that follows an earlier one, or
 // none.
 func record(err error, earlier *failed, now Instant) *failed {
-	f := &failed{Message: redact.Line(err.Error()), Count: 1, At: now}
+	f := &failed{Message: redact.Line(err.Error()), Count: 1, At: now.stamp()}
 	if earlier != nil {
 		f.Count = min(earlier.Count, maxCount) + 1
 	}
@@ -123,6 +123,14 @@ func (e entry) fresh(now Instant) bool {
 // usable reports whether the credential can be served at all.
 func (e entry) usable(now Instant) bool {
 	return e.Held != nil && now.since(e.Held.At) < usableFor(e.Held.Life)
+}
+
+// usableFor returns for how much longer the credential can be served.
+func (e entry) usableFor(now Instant) time.Duration {
+	if !e.usable(now) {
+		return 0
+	}
+	return usableFor(e.Held.Life) - now.since(e.Held.At)
 }
 
 // failed reports whether the last failure is so recent that trying again is

@@ -7,6 +7,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// lockName returns the file that holds the lock of an entry: one for all, with
+// a byte for each, so there is nothing to clean up.
+func lockName(string) string { return "lock" }
+
 func tryLockRange(file *os.File, offset int64) error {
 	err := lockCommand(file, windows.LOCKFILE_FAIL_IMMEDIATELY, offset)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
@@ -17,8 +21,17 @@ func tryLockRange(file *os.File, offset int64) error {
 
 func lockRange(file *os.File, offset int64) error { return lockCommand(file, 0, offset) }
 
+// unlockRange frees the lock. Windows frees it by itself some time after the
+// file is closed, which may be too late for those who wait.
+func unlockRange(file *os.File, offset int64) {
+	_ = windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, at(offset))
+}
+
+func at(offset int64) *windows.Overlapped {
+	return &windows.Overlapped{Offset: uint32(offset), OffsetHigh: uint32(offset >> 32)}
+}
+
 func lockCommand(file *os.File, flags uint32, offset int64) error {
-	at := &windows.Overlapped{Offset: uint32(offset), OffsetHigh: uint32(offset >> 32)}
-	err := windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|flags, 0, 1, 0, at)
+	err := windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|flags, 0, 1, 0, at(offset))
 	return os.NewSyscallError("LockFileEx", err)
 }

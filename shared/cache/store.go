@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -18,23 +21,32 @@ const (
 	// the holder of the key's lock writes it, so a killed process leaves
 	// nothing that the next one does not overwrite.
 	unfinishedExt = ".tmp"
-	lockName      = "lock"
 
 	// maxEntry bounds an entry's file. Tokens of some kilobytes are usual,
 	// of twelve are documented.
 	maxEntry = 256 << 10
 
+	// maxPurges is how often a removal of the folder is worked around.
+	maxPurges = 5
+
 	// reservation is the room made for an entry before the cloud is asked,
 	// so that a full disk is found while there is time to do without.
 	reservation = 32 << 10
 
-	// maxPrune bounds how many files one process looks at for pruning.
-	maxPrune = 4096
+	// maxPrune bounds how many files one process looks into for pruning.
+	maxPrune = 64
+
+	// youngFile is the age below which a file is not looked into for pruning,
+	// and foreignFile the one from which another release's entry is taken for
+	// forgotten: releases share a folder while a fleet is upgraded.
+	youngFile   = time.Hour
+	foreignFile = 24 * time.Hour
 )
 
 var (
 	errAbsent = errors.New("there is no such entry")
 	errLocked = errors.New("another process holds the lock")
+	errPurged = errors.New("the folder was removed while it was used")
 )
 
 // store is the folder of the entries: it belongs to the user who runs this
@@ -54,7 +66,7 @@ func (s *store) open() (*os.Root, error) {
 		return nil, err
 	}
 	if !named.IsDir() {
-		return nil, fmt.Errorf("%s: is not a folder", s.dir)
+		return nil, errors.New("the cache folder is not a folder")
 	}
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {
@@ -65,11 +77,11 @@ func (s *store) open() (*os.Root, error) {
 		err = errors.New("was exchanged while it was opened")
 	}
 	if err == nil {
-		err = trustDir(s.dir, opened)
+		err = trustDir(root, opened)
 	}
 	if err != nil {
 		_ = root.Close()
-		return nil, fmt.Errorf("%s: %w", s.dir, err)
+		return nil, fmt.Errorf("the cache folder %w", err)
 	}
 	return root, nil
 }
@@ -85,7 +97,7 @@ func (s *store) read(name string) (entry, error) {
 }
 
 func readEntry(root *os.Root, name string) (entry, error) {
-	file, err := root.OpenFile(name+entryExt, os.O_RDONLY, 0)
+	file, err := root.OpenFile(name+entryExt, os.O_RDONLY|openFlags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return entry{}, errAbsent
 	}
@@ -98,22 +110,18 @@ func readEntry(root *os.Root, name string) (entry, error) {
 	case err != nil:
 		return entry{}, err
 	case !info.Mode().IsRegular():
-		return entry{}, fmt.Errorf("%s: is not a regular file", file.Name())
+		return entry{}, errors.New("is not a regular file")
 	case info.Size() > maxEntry:
-		return entry{}, fmt.Errorf("%s: is larger than %d bytes", file.Name(), maxEntry)
+		return entry{}, fmt.Errorf("is larger than %d bytes", maxEntry)
 	}
 	if err := trustFile(info); err != nil {
-		return entry{}, fmt.Errorf("%s: %w", file.Name(), err)
+		return entry{}, err
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(file, data); err != nil {
-		return entry{}, fmt.Errorf("%s: %w", file.Name(), err)
+		return entry{}, err
 	}
-	e, err := decode(data)
-	if err != nil {
-		return entry{}, fmt.Errorf("%s: %w", file.Name(), err)
-	}
-	return e, nil
+	return decode(data)
 }
 
 // slot is an entry whose lock this process holds.
@@ -134,11 +142,38 @@ func (s *store) tryLock(name string) (*slot, error) {
 		slot.release()
 		return nil, err
 	}
+	if s.purged(slot) {
+		slot.release()
+		return nil, errPurged
+	}
 	return slot, nil
 }
 
-// lock takes the lock of an entry, waiting for it until ctx ends.
+// lock takes the lock of an entry, waiting for it until ctx ends. When the
+// folder was removed in the meantime, the lock is one that nobody else knows
+// of, and is had anew.
 func (s *store) lock(ctx context.Context, name string) (*slot, error) {
+	for range maxPurges {
+		slot, err := s.wait(ctx, name)
+		if err != nil || !s.purged(slot) {
+			return slot, err
+		}
+		slot.release()
+	}
+	return nil, errPurged
+}
+
+// purged reports whether the lock that a slot holds is no longer the folder's.
+func (s *store) purged(slot *slot) bool {
+	named, err := os.Lstat(filepath.Join(s.dir, lockName(slot.name)))
+	if err != nil {
+		return true
+	}
+	held, err := slot.lock.Stat()
+	return err != nil || !os.SameFile(named, held)
+}
+
+func (s *store) wait(ctx context.Context, name string) (*slot, error) {
 	slot, err := s.slot(name)
 	if err != nil {
 		return nil, err
@@ -161,8 +196,8 @@ func (s *store) lock(ctx context.Context, name string) (*slot, error) {
 	return slot, nil
 }
 
-// slot opens what a lock needs. One file holds the locks of all entries, one
-// byte for each: locks live in the kernel, so there is nothing to clean up.
+// slot opens what a lock needs. Locks live in the kernel: a process that is
+// killed leaves none.
 func (s *store) slot(name string) (*slot, error) {
 	root, err := s.open()
 	if errors.Is(err, errAbsent) {
@@ -173,7 +208,7 @@ func (s *store) slot(name string) (*slot, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := root.OpenFile(lockName(name), os.O_RDWR|os.O_CREATE|openFlags, 0o600)
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = lock.Stat(); err == nil && !info.Mode().IsRegular() {
@@ -192,7 +227,7 @@ func (s *store) slot(name string) (*slot, error) {
 
 // reserve makes room for the entry. Its error means that nothing can be kept.
 func (s *slot) reserve() error {
-	file, err := s.root.OpenFile(s.name+unfinishedExt, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := s.root.OpenFile(s.name+unfinishedExt, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|openFlags, 0o600)
 	if err != nil {
 		return err
 	}
@@ -237,14 +272,18 @@ func (s *slot) release() {
 		_ = s.root.Remove(s.name + unfinishedExt)
 		s.unfinished = nil
 	}
-	// Closing the file frees the lock.
-	_ = s.lock.Close()
-	_ = s.root.Close()
+	if s.lock != nil {
+		unlockRange(s.lock, offsetOf(s.name))
+		_ = s.lock.Close()
+		_ = s.root.Close()
+		s.lock = nil
+	}
 }
 
-// prune removes entries that serve nobody any more. It is called after a
-// fetch, where its time does not matter, and it passes over whatever is
-// locked.
+// prune removes files that serve nobody any more: entries past their end, and
+// what a killed process left unfinished. It is called after a fetch and without
+// a lock, looks into a few files that were not touched for long, and passes
+// over whatever is locked.
 func (s *store) prune(now Instant) {
 	root, err := s.open()
 	if err != nil {
@@ -256,25 +295,46 @@ func (s *store) prune(now Instant) {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	files, _ := dir.ReadDir(maxPrune)
+	files, _ := dir.ReadDir(-1)
+	rand.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
+	looked := 0
 	for _, file := range files {
-		name, ok := strings.CutSuffix(file.Name(), entryExt)
-		if !ok || !isName(name) {
+		name := strings.TrimSuffix(strings.TrimSuffix(file.Name(), entryExt), unfinishedExt)
+		if name == file.Name() || !isName(name) || !forgotten(root, file.Name(), now) {
 			continue
 		}
-		if e, err := readEntry(root, name); err == nil && e.Version == formatVersion && !e.stale(now) {
-			continue
+		if slot, err := s.tryLock(name); err == nil {
+			// It may have been written anew before the lock was had.
+			if forgotten(root, file.Name(), now) {
+				_ = root.Remove(file.Name())
+			}
+			slot.release()
 		}
-		slot, err := s.tryLock(name)
-		if err != nil {
-			continue
+		if looked++; looked == maxPrune {
+			return
 		}
-		// A fresh entry may have been written before the lock was had.
-		if e, err := readEntry(root, name); err != nil || e.Version != formatVersion || e.stale(now) {
-			_ = root.Remove(name + entryExt)
-			_ = root.Remove(name + unfinishedExt)
-		}
-		slot.release()
+	}
+}
+
+// forgotten reports whether a file serves nobody any more.
+func forgotten(root *os.Root, file string, now Instant) bool {
+	info, err := root.Lstat(file)
+	if err != nil {
+		return false
+	}
+	untouched := now.Wall.Sub(info.ModTime())
+	name, isEntry := strings.CutSuffix(file, entryExt)
+	if !isEntry || untouched < youngFile {
+		return untouched >= youngFile
+	}
+	e, err := readEntry(root, name)
+	switch {
+	case err != nil:
+		return true
+	case e.Version != formatVersion:
+		return untouched >= foreignFile
+	default:
+		return e.stale(now)
 	}
 }
 

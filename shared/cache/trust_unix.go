@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// openFlags keep an open from waiting for the other end of a pipe.
+const openFlags = syscall.O_NONBLOCK
+
 // makeDir makes the folder for its owner alone.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -19,7 +22,7 @@ func makeDir(dir string) error {
 	return os.Mkdir(dir, 0o700)
 }
 
-func trustDir(_ string, info fs.FileInfo) error { return trustFile(info) }
+func trustDir(_ *os.Root, info fs.FileInfo) error { return trustFile(info) }
 
 // trustFile accepts what belongs to this process's user and is closed to
 // everybody else.

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// openFlags are none: opening waits for nobody.
+const openFlags = 0
+
 // private grants the system, the administrators and the owner everything, and
 // nobody else anything. It is protected: what the parent grants to all users
 // is not inherited.
@@ -33,28 +36,52 @@ func makeDir(dir string) error {
 	return os.NewSyscallError("CreateDirectory", windows.CreateDirectory(name, attributes))
 }
 
-// trustDir accepts a folder that the system, the administrators or this user
-// own: whoever owns a folder decides who may look into it.
-func trustDir(dir string, _ fs.FileInfo) error {
-	descriptor, err := windows.GetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+// trustDir accepts a folder that belongs to the system, the administrators or
+// this user, and that nobody else may look into. The folder is asked, not its
+// name.
+func trustDir(root *os.Root, _ fs.FileInfo) error {
+	dir, err := root.Open(".")
 	if err != nil {
-		return os.NewSyscallError("GetNamedSecurityInfo", err)
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	descriptor, err := windows.GetSecurityInfo(windows.Handle(dir.Fd()), windows.SE_FILE_OBJECT,
+		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return os.NewSyscallError("GetSecurityInfo", err)
+	}
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return os.NewSyscallError("GetTokenUser", err)
 	}
 	owner, _, err := descriptor.Owner()
 	if err != nil {
 		return err
 	}
-	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) {
-		return nil
-	}
-	user, err := windows.GetCurrentProcessToken().GetTokenUser()
-	if err != nil {
-		return err
-	}
-	if !owner.Equals(user.User.Sid) {
+	if !trusted(owner, user.User.Sid) {
 		return errors.New("belongs to another user")
 	}
+	acl, _, err := descriptor.DACL()
+	if err != nil || acl == nil {
+		return errors.New("is open to everybody")
+	}
+	for i := range uint32(acl.AceCount) {
+		var ace *windows.ACCESS_ALLOWED_ACE
+		if err := windows.GetAce(acl, i, &ace); err != nil {
+			return os.NewSyscallError("GetAce", err)
+		}
+		allows := ace.Header.AceType == windows.ACCESS_ALLOWED_ACE_TYPE
+		if allows && !trusted((*windows.SID)(unsafe.Pointer(&ace.SidStart)), user.User.Sid) {
+			return errors.New("is open to others than the system, the administrators and its owner")
+		}
+	}
 	return nil
+}
+
+// trusted reports whether somebody may own the folder or look into it.
+func trusted(sid, self *windows.SID) bool {
+	return sid.IsWellKnown(windows.WinLocalSystemSid) || sid.IsWellKnown(windows.WinBuiltinAdministratorsSid) ||
+		sid.IsWellKnown(windows.WinCreatorOwnerRightsSid) || sid.Equals(self)
 }
 
 // trustFile accepts every file: the folder keeps others out.

@@ -119,14 +119,23 @@ func IsMetadata(host string) bool {
 var amazonMetadata = netip.MustParsePrefix("fd00:ec2::/32")
 
 // Router is a client for an SDK that takes one client for everything: requests
-// to metadata addresses go through Metadata, all others through API.
+// to metadata services go through Metadata, all others through API.
 type Router struct {
 	Metadata, API *http.Client
+
+	// Headers mark a request to a metadata service wherever it goes: the
+	// service's address can be configured.
+	Headers []string
 }
 
-// Do sends a request through the client that its address asks for.
+// Do sends a request through the client that its address or its headers ask
+// for.
 func (r Router) Do(request *http.Request) (*http.Response, error) {
-	if IsMetadata(request.URL.Hostname()) {
+	metadata := IsMetadata(request.URL.Hostname())
+	for _, name := range r.Headers {
+		metadata = metadata || request.Header.Get(name) != ""
+	}
+	if metadata {
 		return r.Metadata.Do(request)
 	}
 	return r.API.Do(request)

@@ -79,6 +79,34 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// once hides that a body could be sent again, as SDKs do, and complains when it
+// is used after it was closed.
+type once struct {
+	io.Reader
+	closed atomic.Bool
+}
+
+func (o *once) Read(p []byte) (int, error) {
+	if o.closed.Load() {
+		return 0, errors.New("read after close")
+	}
+	return o.Reader.Read(p)
+}
+
+func (o *once) Close() error { o.closed.Store(true); return nil }
+
+func TestStreamedBodiesAreSentAgain(t *testing.T) {
+	s, calls := server(t, nil, 503, 429, 200)
+	request, err := http.NewRequest(http.MethodPost, s.URL, &once{Reader: strings.NewReader("form=1")})
+	if err != nil || request.GetBody != nil {
+		t.Fatalf("the request is not what this test is about: %v", err)
+	}
+	response, err := apiClient(t).Do(request)
+	if err != nil || response.StatusCode != http.StatusOK || calls.Load() != 3 {
+		t.Errorf("got %v, %v after %d calls", response, err, calls.Load())
+	}
+}
+
 func TestRetryAfterIsRespected(t *testing.T) {
 	s, _ := server(t, http.Header{"Retry-After": {"1"}}, 429, 200)
 	begin := time.Now()
@@ -211,7 +239,7 @@ func TestRouterPicksByAddress(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 		})}
 	}
-	router := Router{Metadata: record("metadata"), API: record("api")}
+	router := Router{Metadata: record("metadata"), API: record("api"), Headers: []string{"X-Metadata-Token"}}
 	for url, want := range map[string]string{
 		"http://169.254.169.254/latest/api/token": "metadata",
 		"http://[fd00:ec2::23]/v1/credentials":    "metadata",
@@ -221,6 +249,11 @@ func TestRouterPicksByAddress(t *testing.T) {
 		if _, err := router.Do(request); err != nil || picked != want {
 			t.Errorf("%s went through %s, %v", url, picked, err)
 		}
+	}
+	request, _ := http.NewRequest(http.MethodGet, "http://imds.example.com/", nil)
+	request.Header.Set("X-Metadata-Token", "x")
+	if _, err := router.Do(request); err != nil || picked != "metadata" {
+		t.Errorf("a marked request went through %s, %v", picked, err)
 	}
 }
 

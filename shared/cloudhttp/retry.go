@@ -1,6 +1,7 @@
 package cloudhttp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -34,6 +35,10 @@ type retrier struct {
 // when there is no time for another attempt, the caller gets the reason at
 // once instead of a deadline's.
 func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
+	request, err := repeatable(request)
+	if err != nil {
+		return nil, err
+	}
 	for attempt := 1; ; attempt++ {
 		response, err := r.attempt(request)
 		if attempt == r.attempts || !mayPass(request.Context(), response, err) {
@@ -43,25 +48,28 @@ func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
 		if deadline, ok := request.Context().Deadline(); ok && time.Until(deadline) < wait+r.first {
 			return response, err
 		}
-		again, ok := rewind(request)
-		if !ok {
-			return response, err
-		}
 		if response != nil {
 			_, _ = io.Copy(io.Discard, response.Body)
 			_ = response.Body.Close()
 		}
-		if err := sleep(request.Context(), wait); err != nil {
+		if err := Sleep(request.Context(), wait); err != nil {
 			return nil, err
 		}
-		request = again
 	}
 }
 
 // attempt sends the request once, bounded in time and in what it may answer.
 func (r *retrier) attempt(request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(request.Context(), r.timeout)
-	response, err := r.next.RoundTrip(request.WithContext(ctx))
+	request = request.Clone(ctx)
+	if request.GetBody != nil {
+		var err error
+		if request.Body, err = request.GetBody(); err != nil {
+			cancel()
+			return nil, err
+		}
+	}
+	response, err := r.next.RoundTrip(request)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -102,24 +110,31 @@ func mayPass(ctx context.Context, response *http.Response, err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// rewind returns the request with its body as it was at first.
-func rewind(request *http.Request) (*http.Request, bool) {
-	if request.Body == nil || request.Body == http.NoBody {
-		return request, true
+// repeatable returns the request with a body that can be sent again. An SDK
+// that streams its body hands over one that can not, and closes it as soon as
+// it has the answer's headers, under the hands of a transport that may still be
+// looking whether there is more to send. Requests for tokens are small, so the
+// body is read into memory first.
+func repeatable(request *http.Request) (*http.Request, error) {
+	if request.Body == nil || request.Body == http.NoBody || request.GetBody != nil {
+		return request, nil
 	}
-	if request.GetBody == nil {
-		return nil, false
-	}
-	body, err := request.GetBody()
+	sent, err := io.ReadAll(io.LimitReader(request.Body, maxBody+1))
+	_ = request.Body.Close()
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
-	again := request.Clone(request.Context())
-	again.Body = body
-	return again, true
+	if len(sent) > maxBody {
+		return nil, errors.New("the request is larger than 1 MiB")
+	}
+	request = request.Clone(request.Context())
+	request.ContentLength = int64(len(sent))
+	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sent)), nil }
+	return request, nil
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, and returns early with the reason when ctx ends.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

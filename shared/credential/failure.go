@@ -1,6 +1,13 @@
 package credential
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrStopped is in the chain of an error that a signal caused: the process was
+// told to stop, which says nothing of the cloud.
+var ErrStopped = errors.New("stopped by a signal")
 
 // Failure is an error of a cloud with what it means for the next attempt. An
 // error that is not a Failure counts as one that may pass by itself.

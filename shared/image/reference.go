@@ -53,7 +53,7 @@ func (r Reference) String() string {
 func Parse(ref string) (Reference, error) {
 	r, err := parse(ref)
 	if err != nil {
-		return Reference{}, fmt.Errorf("image reference %q: %w", clip(ref), err)
+		return Reference{}, fmt.Errorf("image reference %.120q: %w", ref, err)
 	}
 	return r, nil
 }
@@ -210,13 +210,4 @@ func isLowerAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <=
 func isAlnum(c byte) bool      { return isLowerAlnum(c) || 'A' <= c && c <= 'Z' }
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-// clip keeps an error message short whatever the input was.
-func clip(s string) string {
-	const most = 120
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "..."
 }

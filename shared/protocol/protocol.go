@@ -83,9 +83,9 @@ func decode(data []byte) (Request, error) {
 	}
 	switch {
 	case wire.Kind != requestKind:
-		return Request{}, fmt.Errorf("is of kind %q; want %q", clip(wire.Kind), requestKind)
+		return Request{}, fmt.Errorf("is of kind %.80q; want %q", wire.Kind, requestKind)
 	case !slices.Contains(versions, wire.APIVersion):
-		return Request{}, fmt.Errorf("is of apiVersion %q; want one of %s", clip(wire.APIVersion), strings.Join(versions, ", "))
+		return Request{}, fmt.Errorf("is of apiVersion %.80q; want one of %s", wire.APIVersion, strings.Join(versions, ", "))
 	case wire.Image == "":
 		return Request{}, errors.New("names no image")
 	}
@@ -153,6 +153,3 @@ func Write(w io.Writer, version string, response Response) error {
 	}
 	return nil
 }
-
-// clip keeps an error message short whatever the input was.
-func clip(s string) string { return s[:min(len(s), 80)] }

@@ -28,6 +28,7 @@ func Line(text string, secrets ...string) string {
 			text = strings.ReplaceAll(text, secret, mark)
 		}
 	}
+	text = named(text)
 	text = tokens(text)
 	text = strings.Join(strings.FieldsFunc(text, isControl), " ")
 	if len(text) > maxLine {
@@ -37,6 +38,52 @@ func Line(text string, secrets ...string) string {
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }
+
+// secretNames are names whose values are secrets, in lower case and without
+// separators. Programs that are asked for credentials print such lines.
+var secretNames = []string{"secretaccesskey", "sessiontoken", "securitytoken", "accesstoken", "refreshtoken", "clientsecret", "password"}
+
+// named replaces the value after every name of a secret that is followed by a
+// colon or an equals sign.
+func named(text string) string {
+	var b strings.Builder
+	for text != "" {
+		at := strings.IndexAny(text, ":=")
+		if at < 0 {
+			break
+		}
+		name, rest := text[:at], text[at+1:]
+		b.WriteString(text[:at+1])
+		text = rest
+		if !namesSecret(name) {
+			continue
+		}
+		value := strings.TrimLeft(rest, " \t\"'")
+		b.WriteString(rest[:len(rest)-len(value)])
+		end := strings.IndexAny(value, " \t\r\n\"',;&}")
+		if end < 0 {
+			end = len(value)
+		}
+		if end > 0 {
+			b.WriteString(mark)
+		}
+		text = value[end:]
+	}
+	b.WriteString(text)
+	return b.String()
+}
+
+// namesSecret reports whether text ends in the name of a secret.
+func namesSecret(text string) bool {
+	text = text[max(0, len(text)-40):]
+	text = strings.NewReplacer("_", "", "-", "", `"`, "", "'", "", " ", "").Replace(strings.ToLower(text))
+	for _, name := range secretNames {
+		if strings.HasSuffix(text, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // tokens replaces every run of token characters that is a JWT or too long to
 // be anything but a token.
@@ -51,7 +98,7 @@ func tokens(text string) string {
 		case isJWT(run):
 			run = jwt(text)
 			b.WriteString(mark)
-		case len(run) >= longRun:
+		case isLong(run):
 			b.WriteString(mark)
 		default:
 			b.WriteString(run)
@@ -68,6 +115,23 @@ func run(text string) string {
 		end++
 	}
 	return text[:end]
+}
+
+// isLong reports whether a run is too long to be anything but a token. A path
+// has slashes too, and may be as long as it likes if its parts are not.
+func isLong(run string) bool {
+	if len(run) < longRun {
+		return false
+	}
+	if strings.ContainsAny(run, "+=") {
+		return true
+	}
+	for part := range strings.SplitSeq(run, "/") {
+		if len(part) >= longRun {
+			return true
+		}
+	}
+	return false
 }
 
 // isJWT reports whether the first part of a JWT is in the run.

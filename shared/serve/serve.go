@@ -34,13 +34,17 @@ const budget = 50 * time.Second
 // Main runs a plugin and exits.
 func Main(plugin settings.Plugin) {
 	forbidCoreDump()
-	// stdout is the protocol. No library may print into it, and none may log
-	// what it likes: the HTTP/2 client prints headers when GODEBUG says so.
-	stdout := os.Stdout
-	os.Stdout = os.Stderr
+	p := process{plugin: plugin, args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	// stdout is the protocol and stderr is one line. No library may print to
+	// either, nor a program that one starts: the HTTP/2 client prints headers
+	// when GODEBUG says so, and a helper that outlives this process would keep
+	// the kubelet waiting for the end of its output.
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		os.Exit(p.fail(1, err))
+	}
+	os.Stdout, os.Stderr = null, null
 	log.SetOutput(io.Discard)
-
-	p := process{plugin: plugin, args: os.Args[1:], stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, getenv: os.Getenv}
 	os.Exit(p.run(context.Background()))
 }
 
@@ -96,7 +100,7 @@ func (p *process) run(ctx context.Context) (code int) {
 func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 	begin := time.Now()
 	p.hintAtTerminal()
-	wire, err := protocol.Read(p.stdin)
+	wire, err := read(ctx, p.stdin)
 	if err != nil {
 		return err
 	}
@@ -134,6 +138,25 @@ func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 	return nil
 }
 
+// read reads the request, which nobody may ever finish writing.
+func read(ctx context.Context, stdin io.Reader) (protocol.Request, error) {
+	type result struct {
+		request protocol.Request
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		request, err := protocol.Read(stdin)
+		done <- result{request, err}
+	}()
+	select {
+	case r := <-done:
+		return r.request, r.err
+	case <-ctx.Done():
+		return protocol.Request{}, fmt.Errorf("request on stdin: no end of it within %s", budget)
+	}
+}
+
 // parse turns what the kubelet wrote into what a provider is asked.
 func parse(wire protocol.Request) (credential.Request, error) {
 	ref, err := image.Parse(wire.Image)
@@ -152,7 +175,11 @@ func parse(wire protocol.Request) (credential.Request, error) {
 // find returns the source that answers a request, or nil if the registry is
 // not this cloud's.
 func find(request credential.Request, loaded settings.Settings, getenv func(string) string) (credential.Source, error) {
-	target, aliased := loaded.Shared().Registry(request.Registry)
+	common := loaded.Shared()
+	if request.Pod != nil && request.Pod.PodUID == "" && common.IdentityScope == serviceaccount.ScopePod {
+		return nil, fmt.Errorf("%s: the token names no pod, which identity scope pod needs", request.Pod)
+	}
+	target, aliased := common.Registry(request.Registry)
 	request.Registry = target
 	source, err := loaded.Provider(getenv).Source(request)
 	if err == nil && source == nil && aliased {
@@ -172,16 +199,10 @@ func (s stoppable) Fetch(ctx context.Context, getter credential.Getter) (credent
 	defer stop()
 	c, err := s.Source.Fetch(ctx, getter)
 	if err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		err = stopped{err}
+		err = fmt.Errorf("%w: %w", credential.ErrStopped, err)
 	}
 	return c, err
 }
-
-// stopped is the error of a Fetch that a signal ended.
-type stopped struct{ error }
-
-func (s stopped) Error() string   { return "stopped by a signal: " + s.error.Error() }
-func (s stopped) Unwrap() []error { return []error{s.error, context.Canceled} }
 
 // littleLife is how much life a credential has to have for the kubelet to keep
 // it: a pull may wait in the kubelet's queue after it was handed one.
@@ -232,7 +253,11 @@ func (p *process) hintAtTerminal() {
 	if !ok {
 		return
 	}
-	if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && file.Name() != os.DevNull {
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return
+	}
+	if null, err := os.Stat(os.DevNull); err != nil || !os.SameFile(info, null) {
 		_, _ = fmt.Fprintf(p.stderr, "%s: reading a CredentialProviderRequest from the terminal; see --help\n", p.plugin.Name)
 	}
 }

@@ -75,7 +75,7 @@ func (c *Common) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.CacheDir, "cache-dir", c.CacheDir, "`folder` of the credential cache; empty turns it off")
 	fs.Var(&c.MaxKubeletCache, "max-kubelet-cache", "longest `duration` for which the kubelet may keep an answer; 0s: none")
 	fs.StringToStringVar(&c.Aliases, "alias", c.Aliases, "answer for `HOST[:PORT]=REGISTRY`, a mirror or vanity name, with REGISTRY's credential; repeatable")
-	fs.StringVar((*string)(&c.IdentityScope), "identity-scope", string(c.IdentityScope), "`what` keeps pods' credentials apart: serviceaccount or pod")
+	fs.StringVar((*string)(&c.IdentityScope), "identity-scope", string(c.IdentityScope), "`what` keeps pods' credentials apart: serviceaccount, or pod (with the kubelet's cacheType Token)")
 	fs.BoolVar(&c.NodeFallback, "node-fallback", c.NodeFallback, "answer a pod that has no identity of its own with the node's credential")
 	fs.StringVar(&c.CAFile, "ca-file", c.CAFile, "PEM `file` of certificate authorities to trust besides the system's")
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "least severe `level` to log: debug, info, warn or error")

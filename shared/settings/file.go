@@ -54,19 +54,23 @@ func decode(path, kind string, settings Settings) error {
 }
 
 func readFile(path string) ([]byte, error) {
+	// Opening a pipe would wait for its other end.
+	if info, err := os.Stat(path); err != nil {
+		return nil, errors.Unwrap(err)
+	} else if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, errors.Unwrap(err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, errors.Unwrap(err)
-	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a regular file")
-	case writableByOthers(info):
-		return nil, errors.New("can be written by everybody; aliases decide who gets a token (chmod o-w)")
+	}
+	if err := trust(info); err != nil {
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {

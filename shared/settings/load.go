@@ -42,6 +42,12 @@ func Env(fs *pflag.FlagSet, flag string, variables ...string) {
 	}
 }
 
+// hasVariables reports whether a flag is a setting: what asks for help, or only
+// placates a vendor's configuration, is not.
+func hasVariables(flag *pflag.Flag) bool {
+	return !flag.Hidden && flag.Name != "help" && flag.Name != "version"
+}
+
 // variables returns the environment variables that set a flag, the first one
 // set wins.
 func variables(flag *pflag.Flag) []string {
@@ -130,7 +136,7 @@ func (p Plugin) parse(settings Settings, args []string, getenv func(string) stri
 	}
 	var err error
 	fs.VisitAll(func(flag *pflag.Flag) {
-		if flag.Changed || flag.Hidden || err != nil {
+		if flag.Changed || !hasVariables(flag) || err != nil {
 			return
 		}
 		for _, name := range variables(flag) {
@@ -166,9 +172,7 @@ func (p Plugin) flags(settings Settings, invocation *Invocation) *pflag.FlagSet 
 func (p Plugin) Usage(getenv func(string) string) string {
 	fs := p.flags(p.defaults(getenv), new(Invocation))
 	fs.VisitAll(func(flag *pflag.Flag) {
-		switch flag.Name {
-		case "help", "version":
-		default:
+		if hasVariables(flag) {
 			flag.Usage += " [$" + strings.Join(variables(flag), ", $") + "]"
 		}
 	})

@@ -180,11 +180,23 @@ func TestUntrustedFiles(t *testing.T) {
 	if err := os.Chmod(writable, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	foreign := filepath.Join(dir, "foreign.yaml")
+	if err := os.WriteFile(foreign, []byte(header), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantForeign := "belongs to user 65534"
+	if os.Chown(foreign, 65534, 65534) != nil {
+		wantForeign = "" // only root can give a file away
+	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "absent"): "no such file",
 		dir:                          "is not a regular file",
-		writable:                     "can be written by everybody",
+		writable:                     "can be written by others",
+		foreign:                      wantForeign,
 	} {
+		if want == "" {
+			continue
+		}
 		_, err := load(t, "", nil, "--config="+path)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "configuration file "+path+": ") {
 			t.Errorf("%s: got %v, want %q", path, err, want)
@@ -249,6 +261,16 @@ func TestLevel(t *testing.T) {
 	}
 }
 
+// An installer's REGCRED_VERSION must not turn answers into version text.
+func TestHelpAndVersionAreNoSettings(t *testing.T) {
+	_, invocation, err := plugin.Load(nil, func(name string) string {
+		return map[string]string{"REGCRED_VERSION": "text", "REGCRED_HELP": "true"}[name]
+	})
+	if err != nil || invocation.Help || invocation.Version != "" {
+		t.Errorf("got %+v, %v", invocation, err)
+	}
+}
+
 func TestUsageNamesEveryVariable(t *testing.T) {
 	usage := plugin.Usage(func(string) string { return "" })
 	for _, want := range []string{"--cache-dir folder", "$REGCRED_CACHE_DIR", "$REGCRED_ROLE, $VENDOR_ROLE, $OLD_VENDOR_ROLE", "$REGCRED_CONFIG", "--version", `(default "default")`} {
@@ -270,8 +292,12 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		s, _, err := plugin.Load([]string{"--config", path}, func(string) string { return "" })
-		if err == nil && (s.Shared().APIVersion != "regcred/v1" || s.Shared().Kind != "CloudConfig") {
-			t.Errorf("accepted %q", file)
+		if err != nil {
+			return
+		}
+		c := s.Shared()
+		if _, err := c.Level(); err != nil || c.MaxKubeletCache < 0 || c.CacheDir != "" && !filepath.IsAbs(c.CacheDir) || c.IdentityScope != "pod" && c.IdentityScope != "serviceaccount" {
+			t.Errorf("accepted %q as %+v", file, *c)
 		}
 	})
 }

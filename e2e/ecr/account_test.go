@@ -1,0 +1,82 @@
+package ecr_test
+
+import (
+	"testing"
+
+	"regcred/e2e/cloud/aws"
+)
+
+// The registries of another account are read with a role there, which the
+// node's own role assumes.
+func TestAnAccountIsReadWithItsRole(t *testing.T) {
+	const (
+		account    = "210987654321"
+		foreign    = account + ".dkr.ecr.us-east-1.amazonaws.com"
+		pullRole   = "arn:aws:iam::210987654321:role/pull"
+		externalID = "tenant-7"
+	)
+	trusting := func(t *testing.T) *node {
+		n := bootNode(t)
+		n.aws.AddRole(aws.Role{ARN: pullRole, Allow: []aws.Action{aws.ECRToken}, Principals: []string{nodeRole}, ExternalID: externalID})
+		return n
+	}
+	flag := func(id string) []string { return []string{"--account", account + "=" + pullRole + id} }
+
+	for name, q := range map[string]question{
+		"flag": {args: flag("#" + externalID)},
+		"file": {args: []string{"--config", configFile(t, "accounts:\n  \""+account+"\": {roleARN: '"+pullRole+"', externalID: "+externalID+"}\n")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := trusting(t)
+			q.image = foreign + "/app"
+			n.ask(q).wantCredential(foreign, pullRole)
+			n.wantCalls(askIMDS, askSTS("AssumeRole", stsAPI), askECR(ecrAPI))
+			n.ask(q).wantCredential(foreign, pullRole)
+			n.wantCalls()
+
+			// The other accounts are the node's.
+			q.image = registry + "/app"
+			n.ask(q).wantCredential(registry, nodeRole)
+			n.wantCalls(askIMDS, askECR(ecrAPI))
+		})
+	}
+
+	for name, id := range map[string]string{"wrong external ID": "#tenant-8", "no external ID": ""} {
+		t.Run(name, func(t *testing.T) {
+			n := trusting(t)
+			n.ask(question{image: foreign + "/app", args: flag(id)}).wantFailure(1,
+				"sts: AssumeRole at "+stsAPI, "status 403 AccessDenied", "the node as "+pullRole, "sts:AssumeRole", "trust policy", "external")
+			n.wantCalls(askIMDS, askSTS("AssumeRole", stsAPI))
+		})
+	}
+
+	t.Run("a role of another partition", func(t *testing.T) {
+		n := trusting(t)
+		args := []string{"--account", account + "=arn:aws-cn:iam::" + account + ":role/pull"}
+		n.ask(question{image: foreign + "/app", args: args}).wantFailure(1, "partition aws-cn", foreign)
+		n.wantNever("sts AssumeRole")
+	})
+
+	t.Run("a pod without a role is not the account's", func(t *testing.T) {
+		n := trusting(t)
+		q := n.pod(shop).question(foreign+"/app", flag("#"+externalID)...)
+		n.ask(q).wantFailure(1, "service account shop/web names no role")
+		n.wantCalls()
+	})
+}
+
+func TestABrokenAccountIsAMistakeOfTheOperator(t *testing.T) {
+	for name, account := range map[string]string{
+		"no role":               "210987654321",
+		"not an account":        "21098765432=arn:aws:iam::210987654321:role/pull",
+		"not a role":            "210987654321=arn:aws:iam::210987654321:user/pull",
+		"not an external ID":    "210987654321=arn:aws:iam::210987654321:role/pull#a!b",
+		"external ID too short": "210987654321=arn:aws:iam::210987654321:role/pull#a",
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := bootNode(t)
+			n.ask(question{image: registry + "/app", args: []string{"--account", account}}).wantFailure(2, "account")
+			n.wantCalls()
+		})
+	}
+}

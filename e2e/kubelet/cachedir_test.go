@@ -1,0 +1,62 @@
+package kubelet_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	kubeletconfig "k8s.io/kubelet/config/v1"
+)
+
+// The cache's folder can be named in kubelet's configuration, as a variable or
+// as an argument.
+func TestTheCacheIsWhereTheConfigurationSays(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "cache")
+	tests := []struct {
+		name string
+		set  func(*kubeletconfig.CredentialProvider)
+	}{
+		{"as a variable", func(provider *kubeletconfig.CredentialProvider) {
+			provider.Env = []kubeletconfig.ExecEnvVar{{Name: "REGCRED_CACHE_DIR", Value: elsewhere}}
+		}},
+		{"as an argument", func(provider *kubeletconfig.CredentialProvider) {
+			provider.Args = []string{"--cache-dir=" + elsewhere}
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if err := os.RemoveAll(elsewhere); err != nil {
+				t.Fatal(err)
+			}
+			node := bootNode(t)
+			config := changed(t, nodeSample, test.set)
+
+			node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
+			node.wantCalls(askNode)
+			node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
+			node.wantCalls(calls{})
+
+			if _, err := os.Stat(cacheDir); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("there is something at %s: %v", cacheDir, err)
+			}
+		})
+	}
+}
+
+// Without a cache every run asks for itself, and still answers.
+func TestTheCacheCanBeTurnedOff(t *testing.T) {
+	node := bootNode(t)
+	config := changed(t, nodeSample, func(provider *kubeletconfig.CredentialProvider) {
+		provider.Args = []string{"--cache-dir="}
+	})
+
+	for range 2 {
+		node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
+		node.wantCalls(askNode)
+	}
+	if _, err := os.Stat(cacheDir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is something at %s: %v", cacheDir, err)
+	}
+}

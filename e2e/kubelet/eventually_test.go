@@ -1,0 +1,16 @@
+package kubelet_test
+
+import (
+	"testing"
+	"time"
+)
+
+// eventually waits for a condition that something else brings about.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20s: %s", what)
+		}
+	}
+}

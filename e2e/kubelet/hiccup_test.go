@@ -1,0 +1,100 @@
+package kubelet_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/aws"
+)
+
+// What passes by itself is tried again, by the one process that asks.
+func TestAHiccupOfTheCloudFailsNoPull(t *testing.T) {
+	tests := []struct {
+		name               string
+		service, operation string
+		fault              cloud.Fault
+	}{
+		{"ECR throttles", "ecr", "GetAuthorizationToken", aws.Throttled()},
+		{"ECR throttles by status", "ecr", "GetAuthorizationToken", cloud.Refusal{Status: http.StatusTooManyRequests}},
+		{"ECR says how long to wait", "ecr", "GetAuthorizationToken", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Second}},
+		{"ECR is broken", "ecr", "GetAuthorizationToken", aws.ServerError()},
+		{"ECR's balancer has nobody to ask", "ecr", "GetAuthorizationToken", cloud.Refusal{Status: http.StatusServiceUnavailable}},
+		{"ECR takes the connection away", "ecr", "GetAuthorizationToken", cloud.Reset{}},
+		{"ECR's answer ends early", "ecr", "GetAuthorizationToken", cloud.Truncated},
+		{"IMDS is broken", "imds", "PutToken", cloud.Refusal{Status: http.StatusServiceUnavailable}},
+		{"IMDS takes the connection away", "imds", "PutToken", cloud.Reset{}},
+		{"IMDS has no list yet", "imds", "ListRoles", cloud.Refusal{Status: http.StatusInternalServerError}},
+		{"IMDS throttles", "imds", "GetRole", cloud.Refusal{Status: http.StatusTooManyRequests}},
+		{"IMDS takes the connection of the last call away", "imds", "GetRole", cloud.Reset{}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			node := bootNode(t)
+			node.cloud.Faults.First(1, test.service, test.operation, test.fault)
+			kubelet := startKubelet(t, nodeSample)
+
+			done := kubelet.pull(images(5)...)
+
+			node.wantAll(done.Answers, nodeRole)
+			wantPrompt(t, done)
+			if asked := node.cloud.Calls.Count(test.service, test.operation); asked != 2 {
+				t.Errorf("%s was asked %d times for %s, want 2", test.service, asked, test.operation)
+			}
+		})
+	}
+}
+
+func TestAHiccupOfSTSFailsNoPull(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault cloud.Fault
+	}{
+		{"it throttles", cloud.Refusal{Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"}},
+		{"the issuer did not answer it", cloud.Refusal{Status: http.StatusBadRequest, Code: "IDPCommunicationError"}},
+		{"it is broken", cloud.Refusal{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable"}},
+		{"it takes the connection away", cloud.Reset{}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			node := bootNode(t)
+			web := node.addWorkload("shop", "web", webRole)
+			node.cloud.Faults.First(1, "sts", "", test.fault)
+			kubelet := startKubelet(t, podsSample, web)
+
+			done := kubelet.lookup(node.podsOf(web, images(5)...)...)
+
+			node.wantAll(done.Answers, webRole)
+			wantPrompt(t, done)
+			node.wantCalls(calls{
+				"sts AssumeRoleWithWebIdentity": 2,
+				"ecr GetAuthorizationToken":     1,
+			})
+		})
+	}
+}
+
+// On an instance that has just started, the role can come seconds after the
+// first pod.
+func TestARoleThatComesAfterBootIsWaitedFor(t *testing.T) {
+	t.Run("the list of roles is empty at first", func(t *testing.T) {
+		node := bootNode(t)
+		node.aws.Configure(func(s *aws.Settings) { s.Instance.EmptyLists = 1 })
+		kubelet := startKubelet(t, nodeSample)
+
+		node.wantAll(kubelet.pull(images(5)...).Answers, nodeRole)
+	})
+	t.Run("there is no list at first", func(t *testing.T) {
+		node := bootNode(t)
+		node.aws.Configure(func(s *aws.Settings) { s.Instance.Role = "" })
+		kubelet := startKubelet(t, nodeSample)
+
+		wait := kubelet.begin(staticPods(images(5)...)...)
+		eventually(t, "the metadata service is asked", func() bool {
+			return node.cloud.Calls.Count("imds", "ListRoles") > 0
+		})
+		node.aws.Configure(func(s *aws.Settings) { s.Instance.Role = nodeRole })
+		node.wantAll(wait().Answers, nodeRole)
+	})
+}

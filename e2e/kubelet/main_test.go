@@ -1,0 +1,62 @@
+// Package kubelet_test runs kubelet's own credential provider code, as the
+// lookup program, against the plugins that ship, with fake clouds at the
+// production names and addresses.
+//
+//	make build && go test -C e2e/kubelet -count=1 .
+//
+// Go does not see that the tests depend on the plugins' binaries, so without
+// -count=1 it may repeat an old result.
+package kubelet_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"regcred/e2e/cloud"
+)
+
+const pluginName = "ecr-credential-provider"
+
+var (
+	// lookupProgram stays for the next run: linking it takes seconds.
+	lookupProgram = absolute("bin/lookup")
+	// pluginDir is where `make build` leaves the binaries.
+	pluginDir = absolute("../../bin")
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	// Outside, where modules can still be downloaded.
+	build := exec.Command("go", "build", "-o", lookupProgram, "./lookup")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "e2e/kubelet: go build ./lookup: %v\n", err)
+		return 1
+	}
+	if _, err := os.Stat(filepath.Join(pluginDir, pluginName)); err != nil {
+		fmt.Fprintf(os.Stderr, "e2e/kubelet: the plugin is not built (make build): %v\n", err)
+		return 1
+	}
+	switch err := cloud.Enter(); {
+	case errors.Is(err, cloud.ErrUnsupported):
+		fmt.Fprintf(os.Stderr, "e2e/kubelet: all tests skipped: %v\n", err)
+		return 0
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "e2e/kubelet: %v\n", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func absolute(path string) string {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		panic(err) // there is no working directory
+	}
+	return whole
+}
