@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 func TestACredentialIsAskedForOnce(t *testing.T) {
@@ -48,7 +50,7 @@ func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 	n := bootNode(t)
 	n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
 	files := 0
-	err := filepath.WalkDir(cacheDir, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(cloudtest.CacheDir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -57,7 +59,7 @@ func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 			return err
 		}
 		want := fs.FileMode(0o600)
-		if path == cacheDir {
+		if path == cloudtest.CacheDir {
 			want = fs.ModeDir | 0o700
 		} else {
 			files++
@@ -78,7 +80,7 @@ func TestWithoutACacheEveryRunAsks(t *testing.T) {
 		n.ask(question{image: registry + "/app", args: []string{"--cache-dir="}}).wantCredential(registry, nodeRole)
 		n.wantCalls(askIMDS, askECR(ecrAPI))
 	}
-	if _, err := os.Stat(cacheDir); !os.IsNotExist(err) {
-		t.Errorf("%s: %v, want it not to exist", cacheDir, err)
+	if _, err := os.Stat(cloudtest.CacheDir); !os.IsNotExist(err) {
+		t.Errorf("%s: %v, want it not to exist", cloudtest.CacheDir, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 const (
@@ -18,10 +19,6 @@ const (
 
 	// nodeRole is attached to the instance.
 	nodeRole = "arn:aws:iam::123456789012:role/instance"
-
-	// cacheDir is where the plugin keeps its cache unless it is told
-	// otherwise. /run is the namespace's own.
-	cacheDir = "/run/regcred"
 )
 
 // node is a machine in AWS that has just booted: its instance role may ask for
@@ -33,8 +30,7 @@ type node struct {
 }
 
 // bootNode starts a node that lives as long as the test, in an AWS of the
-// regions, or of us-east-1 when there are none. Whatever the test is about, it
-// fails when something was asked that the real AWS would refuse for its form.
+// regions, or of us-east-1 when there are none.
 func bootNode(t *testing.T, regions ...string) *node {
 	t.Helper()
 	// Go repeats a test's old result unless a file that the test looked at
@@ -42,15 +38,8 @@ func bootNode(t *testing.T, regions ...string) *node {
 	if _, err := os.Stat(plugin); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(cacheDir); err != nil {
-		t.Fatal(err)
-	}
-	c, err := cloud.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := cloudtest.New(t)
 	n := &node{t: t, cloud: c, aws: aws.New(c.Calls, c.Faults)}
-	t.Cleanup(n.shutDown)
 	if len(regions) == 0 {
 		regions = []string{"us-east-1"}
 	}
@@ -64,18 +53,6 @@ func bootNode(t *testing.T, regions ...string) *node {
 // in is the node as a subtest sees it.
 func (n *node) in(t *testing.T) *node {
 	return &node{t: t, cloud: n.cloud, aws: n.aws}
-}
-
-func (n *node) shutDown() {
-	for _, violation := range n.cloud.Calls.Violations() {
-		n.t.Errorf("violation: %s", violation)
-	}
-	if n.t.Failed() {
-		n.t.Logf("what the cloud was asked last:\n%s", n.cloud.Calls)
-	}
-	if err := n.cloud.Close(); err != nil {
-		n.t.Error(err)
-	}
 }
 
 // attach gives the instance a role that may do what is listed.

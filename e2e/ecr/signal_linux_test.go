@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // A node that shuts down does not wait for AWS. That the plugin was stopped
@@ -27,7 +28,7 @@ func TestASignalEndsARunAndLeavesNothing(t *testing.T) {
 			if took := time.Since(begin); took > 5*time.Second {
 				t.Errorf("ended after %s", took)
 			}
-			for path := range files(t, cacheDir) {
+			for path := range files(t, cloudtest.CacheDir) {
 				if filepath.Base(path) != "lock" {
 					t.Errorf("left %s", path)
 				}

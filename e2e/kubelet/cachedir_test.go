@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	kubeletconfig "k8s.io/kubelet/config/v1"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // The cache's folder can be named in kubelet's configuration, as a variable or
@@ -38,8 +40,8 @@ func TestTheCacheIsWhereTheConfigurationSays(t *testing.T) {
 			node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
 			node.wantCalls(calls{})
 
-			if _, err := os.Stat(cacheDir); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("there is something at %s: %v", cacheDir, err)
+			if _, err := os.Stat(cloudtest.CacheDir); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("there is something at %s: %v", cloudtest.CacheDir, err)
 			}
 		})
 	}
@@ -56,7 +58,7 @@ func TestTheCacheCanBeTurnedOff(t *testing.T) {
 		node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
 		node.wantCalls(askNode)
 	}
-	if _, err := os.Stat(cacheDir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("there is something at %s: %v", cacheDir, err)
+	if _, err := os.Stat(cloudtest.CacheDir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is something at %s: %v", cloudtest.CacheDir, err)
 	}
 }

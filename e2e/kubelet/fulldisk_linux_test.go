@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // A node without room for the cache still pulls.
@@ -20,7 +22,7 @@ func TestAFullDiskFailsNoPull(t *testing.T) {
 			name:    "no room for a byte",
 			options: "mode=0700,size=64k",
 			fill: func(t *testing.T) {
-				if err := os.WriteFile(filepath.Join(cacheDir, "filler"), bytes.Repeat([]byte("x"), 64<<10), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(cloudtest.CacheDir, "filler"), bytes.Repeat([]byte("x"), 64<<10), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -34,10 +36,10 @@ func TestAFullDiskFailsNoPull(t *testing.T) {
 			name:    "no room for a file",
 			options: "mode=0700,nr_inodes=2",
 			fill: func(t *testing.T) {
-				if err := os.WriteFile(filepath.Join(cacheDir, "filler"), nil, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(cloudtest.CacheDir, "filler"), nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(cacheDir, "more"), nil, 0o600); !errors.Is(err, syscall.ENOSPC) {
+				if err := os.WriteFile(filepath.Join(cloudtest.CacheDir, "more"), nil, 0o600); !errors.Is(err, syscall.ENOSPC) {
 					t.Fatalf("there is still room: %v", err)
 				}
 			},
@@ -46,7 +48,7 @@ func TestAFullDiskFailsNoPull(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			node := bootNode(t)
-			if err := os.Mkdir(cacheDir, 0o700); err != nil {
+			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				t.Fatal(err)
 			}
 			mount(t, "tmpfs", "tmpfs", 0, test.options)
@@ -70,12 +72,12 @@ func TestAFullDiskFailsNoPull(t *testing.T) {
 // mount mounts something over the cache's folder for the length of the test.
 func mount(t *testing.T, source, kind string, flags uintptr, options string) {
 	t.Helper()
-	if err := syscall.Mount(source, cacheDir, kind, flags, options); err != nil {
-		t.Fatalf("mount over %s: %v", cacheDir, err)
+	if err := syscall.Mount(source, cloudtest.CacheDir, kind, flags, options); err != nil {
+		t.Fatalf("mount over %s: %v", cloudtest.CacheDir, err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(cacheDir, syscall.MNT_DETACH); err != nil {
-			t.Errorf("unmount %s: %v", cacheDir, err)
+		if err := syscall.Unmount(cloudtest.CacheDir, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", cloudtest.CacheDir, err)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // An entry that is damaged, or that somebody else may have written, is asked
@@ -99,7 +101,7 @@ func TestADamagedEntryIsAskedForAgainAndReplaced(t *testing.T) {
 // onlyEntry is the one entry in the cache's folder.
 func onlyEntry(t *testing.T) string {
 	t.Helper()
-	entries, err := filepath.Glob(filepath.Join(cacheDir, "*.json"))
+	entries, err := filepath.Glob(filepath.Join(cloudtest.CacheDir, "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // Somebody else may have been in the cache's place first. What is there is then
@@ -19,50 +21,50 @@ func TestAFolderThatIsNotTheCachesFailsNoPull(t *testing.T) {
 		prepare func(t *testing.T, elsewhere string) error
 	}{
 		{"a link to a folder", func(_ *testing.T, elsewhere string) error {
-			return os.Symlink(elsewhere, cacheDir)
+			return os.Symlink(elsewhere, cloudtest.CacheDir)
 		}},
 		{"a link to a folder that is not there", func(_ *testing.T, elsewhere string) error {
-			return os.Symlink(filepath.Join(elsewhere, "gone"), cacheDir)
+			return os.Symlink(filepath.Join(elsewhere, "gone"), cloudtest.CacheDir)
 		}},
 		{"another user's folder", func(t *testing.T, _ string) error {
-			if err := os.Mkdir(cacheDir, 0o700); err != nil {
+			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
-			return changeOwner(t, cacheDir)
+			return changeOwner(t, cloudtest.CacheDir)
 		}},
 		{"a folder that is open to everybody", func(_ *testing.T, _ string) error {
-			if err := os.Mkdir(cacheDir, 0o700); err != nil {
+			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
-			return os.Chmod(cacheDir, 0o777)
+			return os.Chmod(cloudtest.CacheDir, 0o777)
 		}},
 		{"a read-only folder", func(t *testing.T, elsewhere string) error {
-			if err := os.Mkdir(cacheDir, 0o700); err != nil {
+			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
 			mount(t, elsewhere, "", syscall.MS_BIND, "")
-			return syscall.Mount("", cacheDir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+			return syscall.Mount("", cloudtest.CacheDir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
 		}},
 		{"a file", func(_ *testing.T, _ string) error {
-			return os.WriteFile(cacheDir, nil, 0o600)
+			return os.WriteFile(cloudtest.CacheDir, nil, 0o600)
 		}},
 		{"a pipe", func(_ *testing.T, _ string) error {
-			return syscall.Mkfifo(cacheDir, 0o600)
+			return syscall.Mkfifo(cloudtest.CacheDir, 0o600)
 		}},
 		{"a folder whose lock is a link", func(_ *testing.T, elsewhere string) error {
-			if err := os.Mkdir(cacheDir, 0o700); err != nil {
+			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
-			return os.Symlink(filepath.Join(elsewhere, "lock"), filepath.Join(cacheDir, "lock"))
+			return os.Symlink(filepath.Join(elsewhere, "lock"), filepath.Join(cloudtest.CacheDir, "lock"))
 		}},
 		{"a folder whose lock is a folder", func(_ *testing.T, _ string) error {
-			return os.MkdirAll(filepath.Join(cacheDir, "lock"), 0o700)
+			return os.MkdirAll(filepath.Join(cloudtest.CacheDir, "lock"), 0o700)
 		}},
 		{"a folder whose lock is a pipe", func(_ *testing.T, _ string) error {
-			if err := os.Mkdir(cacheDir, 0o700); err != nil {
+			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
-			return syscall.Mkfifo(filepath.Join(cacheDir, "lock"), 0o600)
+			return syscall.Mkfifo(filepath.Join(cloudtest.CacheDir, "lock"), 0o600)
 		}},
 	}
 	for _, test := range tests {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,13 @@ type kubelet struct {
 func startKubelet(t *testing.T, config string, accounts ...wire.ServiceAccount) *kubelet {
 	t.Helper()
 	k := spawnKubelet(t)
+	// The lookup program has a working directory of its own.
+	config, err := filepath.Abs(config)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var started wire.Started
-	k.say(wire.Start{Config: absolute(config), BinDir: pluginDir, ServiceAccounts: accounts})
+	k.say(wire.Start{Config: config, BinDir: pluginDir, ServiceAccounts: accounts})
 	k.hear(&started)
 	if started.Error != "" {
 		t.Fatalf("kubelet does not start with %s: %s", config, started.Error)

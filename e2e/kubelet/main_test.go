@@ -9,23 +9,21 @@
 package kubelet_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
-	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 const pluginName = "ecr-credential-provider"
 
 var (
 	// lookupProgram stays for the next run: linking it takes seconds.
-	lookupProgram = absolute("bin/lookup")
+	lookupProgram = cloudtest.Path("e2e", "kubelet", "bin", "lookup")
 	// pluginDir is where `make build` leaves the binaries.
-	pluginDir = absolute("../../bin")
+	pluginDir = cloudtest.Path("bin")
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -38,25 +36,5 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "e2e/kubelet: go build ./lookup: %v\n", err)
 		return 1
 	}
-	if _, err := os.Stat(filepath.Join(pluginDir, pluginName)); err != nil {
-		fmt.Fprintf(os.Stderr, "e2e/kubelet: the plugin is not built (make build): %v\n", err)
-		return 1
-	}
-	switch err := cloud.Enter(); {
-	case errors.Is(err, cloud.ErrUnsupported):
-		fmt.Fprintf(os.Stderr, "e2e/kubelet: all tests skipped: %v\n", err)
-		return 0
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "e2e/kubelet: %v\n", err)
-		return 1
-	}
-	return m.Run()
-}
-
-func absolute(path string) string {
-	whole, err := filepath.Abs(path)
-	if err != nil {
-		panic(err) // there is no working directory
-	}
-	return whole
+	return cloudtest.Run(m, "e2e/kubelet", cloudtest.Binary(pluginName))
 }

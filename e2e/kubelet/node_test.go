@@ -3,23 +3,19 @@ package kubelet_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/kubelet/wire"
 )
 
 const (
 	registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 	nodeRole = "arn:aws:iam::123456789012:role/instance"
-
-	// cacheDir is where plugins keep their cache unless they are told
-	// otherwise. /run is the namespace's own.
-	cacheDir = "/run/regcred"
 )
 
 // node is a machine in AWS that has just booted: its instance role may read
@@ -31,19 +27,11 @@ type node struct {
 }
 
 // bootNode starts a node that lives as long as the test, in an AWS of the
-// regions, or of us-east-1 when there are none. Whatever the test is about, it
-// fails when something was asked that the real AWS would refuse for its form.
+// regions, or of us-east-1 when there are none.
 func bootNode(t *testing.T, regions ...string) *node {
 	t.Helper()
-	if err := os.RemoveAll(cacheDir); err != nil {
-		t.Fatal(err)
-	}
-	c, err := cloud.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := cloudtest.New(t)
 	n := &node{t: t, cloud: c, aws: aws.New(c.Calls, c.Faults)}
-	t.Cleanup(n.shutDown)
 	if len(regions) == 0 {
 		regions = []string{"us-east-1"}
 	}
@@ -53,18 +41,6 @@ func bootNode(t *testing.T, regions ...string) *node {
 	n.aws.AddRole(aws.Role{ARN: nodeRole, Allow: []aws.Action{aws.ECRToken}})
 	n.aws.Configure(func(s *aws.Settings) { s.Instance.Role = nodeRole })
 	return n
-}
-
-func (n *node) shutDown() {
-	for _, violation := range n.cloud.Calls.Violations() {
-		n.t.Errorf("violation: %s", violation)
-	}
-	if n.t.Failed() {
-		n.t.Logf("what the cloud was asked:\n%s", n.cloud.Calls)
-	}
-	if err := n.cloud.Close(); err != nil {
-		n.t.Error(err)
-	}
 }
 
 // slowDown makes ECR take so long that every plugin that is started at once

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,8 +48,8 @@ func (s *source) Key() credential.Key {
 	case s.registry.dualStack:
 		flavour = "dual-stack"
 	}
-	key := credential.Key{"ecr", service, s.registry.partition, s.registry.region, flavour}
-	return append(append(key, s.identity.key()...), s.environment...)
+	place := []string{"ecr", service, s.registry.partition, s.registry.region, flavour}
+	return slices.Concat(place, s.identity.key(), s.environment)
 }
 
 // Fetch gets a token. The public registry is best effort: without credentials

@@ -513,27 +513,6 @@ func TestARefreshNearTheEndHasTheWholeBudget(t *testing.T) {
 	wantToken(t, mustGet(t, cache, cloud), "token-2")
 }
 
-func TestAPurgeDuringAStormKeepsOneLeader(t *testing.T) {
-	clock := newClock()
-	cache, dir := newTestCache(t, clock)
-	cloud := issuing(clock, time.Hour)
-	held, err := cache.store.tryLock(nameOf(cloud.key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	for range 20 {
-		group.Go(func() { mustGet(t, cache, cloud) })
-	}
-	time.Sleep(50 * time.Millisecond)
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	held.release()
-	group.Wait()
-	wantCalls(t, cloud, 1)
-}
-
 func TestAWrongCredentialIsNotHandedOut(t *testing.T) {
 	token := credential.NewSecret("token")
 	for name, tc := range map[string]struct {

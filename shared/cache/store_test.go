@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -126,6 +127,27 @@ func TestEntriesAreTheirOwnersAlone(t *testing.T) {
 	if len(files) != 2 {
 		t.Errorf("one key made %d files, want its entry and the lock", len(files))
 	}
+}
+
+func TestAPurgeDuringAStormKeepsOneLeader(t *testing.T) {
+	clock := newClock()
+	cache, dir := newTestCache(t, clock)
+	cloud := issuing(clock, time.Hour)
+	held, err := cache.store.tryLock(nameOf(cloud.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() { mustGet(t, cache, cloud) })
+	}
+	time.Sleep(50 * time.Millisecond)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	held.release()
+	group.Wait()
+	wantCalls(t, cloud, 1)
 }
 
 func TestLocksOfDifferentEntriesAreIndependent(t *testing.T) {
