@@ -17,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
@@ -30,9 +29,6 @@ import (
 // sessionLife is the life of a role session, STS's shortest: it is used once,
 // to ask for a registry token, and never stored.
 const sessionLife = 15 * time.Minute
-
-// processTimeout bounds a credential_process, well inside the budget.
-const processTimeout = 20 * time.Second
 
 // imdsAddress is where the instance metadata service is.
 const imdsAddress = "169.254.169.254"
@@ -63,7 +59,6 @@ func (a *attempt) config(ctx context.Context) (aws.Config, error) {
 		// The SDK asks the container credentials endpoint with a client of its
 		// own, through whatever proxy the environment names.
 		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = &a.exchange }),
-		config.WithProcessCredentialOptions(func(o *processcreds.Options) { o.Timeout = processTimeout }),
 	}
 	if a.identity.pod != nil {
 		// The node's credentials are not even looked for.

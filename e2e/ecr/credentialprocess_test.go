@@ -1,0 +1,37 @@
+package ecr_test
+
+import (
+	"strings"
+	"testing"
+
+	"regcred/e2e/cloud/cloudtest"
+)
+
+// profile returns an environment whose profile gets its keys from a shell
+// command.
+func profile(t *testing.T, command string) []string {
+	t.Helper()
+	script := file(t, command)
+	return []string{"AWS_PROFILE=process", "AWS_CONFIG_FILE=" + file(t, "[profile process]\ncredential_process = /bin/sh "+script+"\n")}
+}
+
+// What a credential_process prints holds keys, and goes nowhere.
+func TestACredentialProcessPrintsNothingIntoTheAnswer(t *testing.T) {
+	const key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	n := bootNode(t)
+	a := n.ask(question{image: registry + "/app", env: profile(t, `
+echo debug: the secret is `+key+` >&2
+echo warning: this line is no JSON
+echo '{"Version":1,"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"`+key+`"}'
+`)})
+	a.wantFailure(1, registry, "credential_process", "by hand", "the node's identity")
+	if strings.Contains(a.stderr, key) {
+		t.Errorf("the key is on stderr: %s", a.stderr)
+	}
+	for path, content := range files(t, cloudtest.CacheDir) {
+		if strings.Contains(content, key) {
+			t.Errorf("the key is in %s", path)
+		}
+	}
+	n.wantCalls()
+}
