@@ -4,11 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"sigs.k8s.io/json"
 
 	"regcred/shared/credential"
 	"regcred/shared/redact"
@@ -63,7 +64,7 @@ func nameOf(key credential.Key) string {
 // used.
 func decode(data []byte) (entry, error) {
 	var e entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := json.UnmarshalCaseSensitivePreserveInts(data, &e); err != nil {
 		return entry{}, errors.New("is not an entry's JSON")
 	}
 	return e, nil
