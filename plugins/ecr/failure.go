@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -47,6 +48,7 @@ func dissect(err error, last exchange) problem {
 		api        smithy.APIError
 		transport  *url.Error
 		unreadable *smithy.DeserializationError
+		plain      *smithyhttp.ResponseError
 		process    *processcreds.ProviderError
 	)
 	if errors.As(err, &identified) {
@@ -62,6 +64,8 @@ func dissect(err error, last exchange) problem {
 		p.code, p.text = api.ErrorCode(), api.ErrorMessage()
 	case errors.As(err, &transport):
 		p.text = transport.Err.Error()
+	case errors.As(err, &plain):
+		p.text = plain.Err.Error()
 	}
 	if host, _, _ := strings.Cut(p.host, ":"); p.service != "imds" && cloudhttp.IsMetadata(host) {
 		// Some failures of the chain's sources pass for the caller's.

@@ -24,6 +24,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"regcred/shared/cloudhttp"
+	"regcred/shared/settings"
 )
 
 // sessionLife is the life of a role session, STS's shortest: it is used once,
@@ -155,7 +156,7 @@ func sessionName(who string) string {
 	const longest = 64
 	name := []byte("regcred." + who)
 	for i := range name {
-		if !isFrom(string(name[i]), "+=,.@-_") {
+		if !settings.IsFrom(string(name[i]), "+=,.@-_") {
 			name[i] = '-'
 		}
 	}

@@ -3,9 +3,7 @@
 package ecr
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -194,10 +192,8 @@ func elsewhere(role role, registry registry) error {
 }
 
 // environment returns what decides, outside the settings, which endpoints are
-// asked and, for the node, who it is: part of the key, so that a changed
-// environment is not answered from the old one's entry. Values are hashed,
-// since some are secrets and any may hold one. What the files say that they
-// name is not in the key.
+// asked and, for the node, who it is: part of the key. What the files say that
+// they name is not in the key.
 func (p *provider) environment(i identity) []string {
 	names := []string{
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
@@ -212,20 +208,15 @@ func (p *provider) environment(i identity) []string {
 			"AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "AWS_EC2_METADATA_DISABLED",
 		)
 	}
-	var set []string
-	for _, name := range names {
+	return settings.Environment(func(name string) string {
 		value := p.getenv(name)
 		if name == "HOME" && value == "/root" {
 			// The SDK finds root's home without HOME too, which the kubelet's
 			// plugins seldom have and a person at a shell does.
-			value = ""
+			return ""
 		}
-		if value != "" {
-			sum := sha256.Sum256([]byte(value))
-			set = append(set, name+"="+hex.EncodeToString(sum[:16]))
-		}
-	}
-	return set
+		return value
+	}, names...)
 }
 
 // identity is with whose rights ECR is asked. The zero value is the node

@@ -3,6 +3,8 @@ package ecr
 import (
 	"errors"
 	"strings"
+
+	"regcred/shared/settings"
 )
 
 // role is the ARN of an IAM role, taken apart. The zero value is no role.
@@ -25,23 +27,13 @@ func parseRole(arn string) (role, error) {
 		known = known || p.name == parts[1]
 	}
 	name, ok := strings.CutPrefix(parts[5], "role/")
-	if !known || !ok || name == "" || len(name) > 512+64 || strings.HasSuffix(name, "/") || !isFrom(name, "+=,.@-_/") {
+	if !known || !ok || name == "" || len(name) > 512+64 || strings.HasSuffix(name, "/") || !settings.IsFrom(name, "+=,.@-_/") {
 		return role{}, invalid
 	}
 	return role{arn: arn, partition: parts[1], account: parts[4]}, nil
 }
 
 // isExternalID reports whether IAM allows s as an external ID.
-func isExternalID(s string) bool { return len(s) >= 2 && len(s) <= 1224 && isFrom(s, "+=,.@:/-_") }
-
-// isFrom reports whether s is made of ASCII letters, digits and others.
-func isFrom(s, others string) bool {
-	for i := range len(s) {
-		c := s[i]
-		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !alnum && strings.IndexByte(others, c) < 0 {
-			return false
-		}
-	}
-	return true
+func isExternalID(s string) bool {
+	return len(s) >= 2 && len(s) <= 1224 && settings.IsFrom(s, "+=,.@:/-_")
 }

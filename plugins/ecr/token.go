@@ -151,17 +151,12 @@ func badAnswer(service, operation, what string) error {
 // getToken is the operation of both services that yields a token.
 const getToken = "GetAuthorizationToken"
 
-// byOwnClock translates a time that AWS stated into the node's clock, where the
-// two are apart: a node that is behind would use a token past its end.
+// byOwnClock translates a time that AWS stated into the node's clock.
 func byOwnClock(t time.Time, metadata smithymiddleware.Metadata) time.Time {
 	server, hasServer := middleware.GetServerTime(metadata)
 	own, hasOwn := middleware.GetResponseAt(metadata)
 	if !hasServer || !hasOwn {
 		return t
 	}
-	// The server's clock is told in whole seconds and after a way.
-	if skew := server.Sub(own); skew.Abs() > time.Minute {
-		return t.Add(-skew)
-	}
-	return t
+	return cloudhttp.ByOwnClock(t, server, own)
 }

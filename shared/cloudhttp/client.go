@@ -25,10 +25,12 @@ const maxBody = 1 << 20
 
 // metadata services answer in milliseconds or are not there, and the node's
 // own link does not lose packets: a connection that is not made at the second
-// try of the kernel (after 1 s) will not be made.
+// try of the kernel (after 1 s) will not be made. GKE's, which has to ask
+// others first, may take seconds while a node starts.
 var metadata = policy{
 	attempts: 4,
 	timeout:  2 * time.Second,
+	patience: 5 * time.Second,
 	first:    100 * time.Millisecond,
 	longest:  time.Second,
 }
@@ -131,14 +133,23 @@ type Router struct {
 // Do sends a request through the client that its address or its headers ask
 // for.
 func (r Router) Do(request *http.Request) (*http.Response, error) {
+	return r.client(request).Do(request)
+}
+
+// RoundTrip is Do for an SDK that brings its own http.Client around it.
+func (r Router) RoundTrip(request *http.Request) (*http.Response, error) {
+	return r.client(request).Transport.RoundTrip(request)
+}
+
+func (r Router) client(request *http.Request) *http.Client {
 	metadata := IsMetadata(request.URL.Hostname())
 	for _, name := range r.Headers {
 		metadata = metadata || request.Header.Get(name) != ""
 	}
 	if metadata {
-		return r.Metadata.Do(request)
+		return r.Metadata
 	}
-	return r.API.Do(request)
+	return r.API
 }
 
 // ErrTooLarge is the error of reading a body of more than 1 MiB.

@@ -166,6 +166,37 @@ func TestASilentServerCostsOneAttemptsTimeEach(t *testing.T) {
 	}
 }
 
+func TestASlowServerIsGivenMoreTime(t *testing.T) {
+	var calls atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(150 * time.Millisecond):
+		}
+	}))
+	t.Cleanup(s.Close)
+	for patience, want := range map[time.Duration]int32{0: 4, 75 * time.Millisecond: 4, time.Second: 3} {
+		calls.Store(0)
+		c := client(policy{attempts: 4, timeout: 50 * time.Millisecond, patience: patience, first: time.Millisecond, longest: time.Millisecond}, &http.Transport{})
+		if _, err := c.Get(s.URL); (err == nil) != (want == 3) || calls.Load() != want {
+			t.Errorf("patience %s: got %v after %d calls", patience, err, calls.Load())
+		}
+	}
+}
+
+func TestByOwnClock(t *testing.T) {
+	own := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	for server, want := range map[time.Duration]time.Duration{
+		0: time.Hour, 59 * time.Second: time.Hour, -time.Minute: time.Hour,
+		10 * time.Minute: 50 * time.Minute, -10 * time.Minute: 70 * time.Minute,
+	} {
+		if got := ByOwnClock(own.Add(time.Hour), own.Add(server), own); got != own.Add(want) {
+			t.Errorf("a server %s ahead: %s", server, got)
+		}
+	}
+}
+
 func TestBodiesAreBounded(t *testing.T) {
 	for name, tc := range map[string]struct {
 		size int
@@ -246,8 +277,11 @@ func TestRouterPicksByAddress(t *testing.T) {
 		"https://sts.us-east-1.amazonaws.com/":    "api",
 	} {
 		request, _ := http.NewRequest(http.MethodGet, url, nil)
-		if _, err := router.Do(request); err != nil || picked != want {
-			t.Errorf("%s went through %s, %v", url, picked, err)
+		for name, send := range map[string]func(*http.Request) (*http.Response, error){"Do": router.Do, "RoundTrip": router.RoundTrip} {
+			picked = ""
+			if _, err := send(request); err != nil || picked != want {
+				t.Errorf("%s: %s went through %s, %v", name, url, picked, err)
+			}
 		}
 	}
 	request, _ := http.NewRequest(http.MethodGet, "http://imds.example.com/", nil)

@@ -16,8 +16,10 @@ import (
 // policy says how often and how long to try.
 type policy struct {
 	attempts int
-	// timeout bounds one attempt, body included.
-	timeout time.Duration
+	// timeout bounds one attempt, body included. Each that gets no answer in
+	// time doubles it for the next, up to patience: what hangs is given up
+	// soon, and what is only slow is waited for. No patience keeps it.
+	timeout, patience time.Duration
 	// first is the bound of the first wait; it doubles up to longest. The
 	// wait itself is anything between zero and the bound, so that nodes
 	// which failed together do not come back together.
@@ -39,14 +41,18 @@ func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	timeout := r.timeout
 	for attempt := 1; ; attempt++ {
-		response, err := r.attempt(request)
+		response, err := r.attempt(request, timeout)
 		if attempt == r.attempts || !mayPass(request.Context(), response, err) {
 			return response, err
 		}
 		wait := r.wait(attempt, response)
 		if deadline, ok := request.Context().Deadline(); ok && time.Until(deadline) < wait+r.first {
 			return response, err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			timeout = max(timeout, min(2*timeout, r.patience))
 		}
 		if response != nil {
 			_, _ = io.Copy(io.Discard, response.Body)
@@ -59,8 +65,8 @@ func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // attempt sends the request once, bounded in time and in what it may answer.
-func (r *retrier) attempt(request *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(request.Context(), r.timeout)
+func (r *retrier) attempt(request *http.Request, timeout time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(request.Context(), timeout)
 	request = request.Clone(ctx)
 	if request.GetBody != nil {
 		var err error

@@ -124,6 +124,9 @@ func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", request.Image.Registry, outOfTime(ctx, err))
 	}
+	if loaded.PerImage() {
+		response.CacheKey = protocol.CacheImage
+	}
 	response.CacheDuration = kubeletCache(c, time.Now(), time.Duration(common.MaxKubeletCache))
 	if !c.IsAnonymous() {
 		response.Registry = request.Image.Registry.String()

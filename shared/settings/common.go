@@ -69,6 +69,9 @@ type Common struct {
 // Shared returns the settings that every plugin has.
 func (c *Common) Shared() *Common { return c }
 
+// PerImage says that an answer holds for every image of its registry.
+func (c *Common) PerImage() bool { return false }
+
 // Flags defines the flags of the settings that every plugin has; what the
 // fields hold already is their default.
 func (c *Common) Flags(fs *pflag.FlagSet) {

@@ -14,7 +14,7 @@ import (
 // APIVersion is the version of the configuration files.
 const APIVersion = "regcred/v1"
 
-// maxFile bounds a configuration file.
+// maxFile bounds a file that an operator wrote.
 const maxFile = 1 << 20
 
 // decodeFile reads a YAML or JSON configuration file over the defaults that
@@ -28,7 +28,7 @@ func decodeFile(path, kind string, settings Settings) error {
 }
 
 func decode(path, kind string, settings Settings) error {
-	text, err := readFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,10 @@ func decode(path, kind string, settings Settings) error {
 	return errors.Join(append(strict, err)...)
 }
 
-func readFile(path string) ([]byte, error) {
+// ReadFile reads a file that an operator wrote and that decides who gets what:
+// a regular file of at most 1 MiB that nobody else could have written. Its
+// errors say what is wrong with the file, without its name.
+func ReadFile(path string) ([]byte, error) {
 	// Opening a pipe would wait for its other end.
 	if info, err := os.Stat(path); err != nil {
 		return nil, errors.Unwrap(err)

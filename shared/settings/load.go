@@ -25,6 +25,10 @@ type Settings interface {
 	// before it is called.
 	Validate() error
 
+	// PerImage reports whether the kubelet may use an answer for its own image
+	// alone, and not for every image of the registry. Common says no.
+	PerImage() bool
+
 	// Provider returns the cloud with these settings and this environment.
 	// It does no I/O.
 	Provider(getenv func(string) string) credential.Provider

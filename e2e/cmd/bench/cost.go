@@ -51,16 +51,16 @@ func command(program []string, stdin []byte) *exec.Cmd {
 	return c
 }
 
-// output runs a program and returns what it prints.
-func output(program []string, stdin []byte) ([]byte, error) {
+// keepOutput runs a program and keeps what it prints in a file.
+func keepOutput(file string, program []string, stdin []byte) error {
 	var stderr bytes.Buffer
 	c := command(program, stdin)
 	c.Stderr = &stderr
 	printed, err := c.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", program[0], err, stderr.String())
+		return fmt.Errorf("%s: %w: %s", program[0], err, stderr.String())
 	}
-	return printed, nil
+	return os.WriteFile(file, printed, 0o600)
 }
 
 // spend runs a program and measures it.

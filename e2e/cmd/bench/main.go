@@ -1,10 +1,10 @@
-// Command bench measures ecr-credential-provider, as the kubelet runs it,
-// against the smallest Go program that answers, in one run and on one machine,
-// and prints a table of ratios.
+// Command bench measures the plugins, as the kubelet runs them, against the
+// smallest Go program that answers, in one run and on one machine, and prints
+// tables of ratios.
 //
-//	bench [PLUGIN]
+//	bench [PLUGIN]...
 //
-// PLUGIN is the binary to measure, by default bin/ecr-credential-provider.
+// PLUGIN is the name of a plugin to measure, as in bin/; by default all are.
 package main
 
 import (
@@ -14,10 +14,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
-	"regcred/e2e/cloud/aws"
-	"regcred/e2e/cmd/internal/scene"
+	"regcred/e2e/cloud"
 )
 
 const (
@@ -36,50 +36,77 @@ const (
 )
 
 func main() {
-	plugin := "bin/ecr-credential-provider"
-	if len(os.Args) > 1 {
-		plugin = os.Args[1]
-	}
-	if err := run(plugin); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(plugin string) (err error) {
-	stage, err := scene.Open()
-	if err != nil {
+func run(plugins []string) (err error) {
+	if err := cloud.Enter(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stage.Close()) }()
 	scratch, err := os.MkdirTemp("", "regcred-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	minimal, err := buildMinimal(scratch)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s, %d cores, %s/%s\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	for _, s := range subjects {
+		if len(plugins) > 0 && !slices.Contains(plugins, s.plugin) {
+			continue
+		}
+		if err := measure(s, minimal, scratch); err != nil {
+			return fmt.Errorf("%s: %w", s.plugin, err)
+		}
+	}
+	return nil
+}
 
-	rig, err := newRig(plugin, scratch)
+// buildMinimal builds the smallest program.
+func buildMinimal(dir string) (string, error) {
+	minimal := filepath.Join(dir, "minimal")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", minimal, "./e2e/cmd/bench/minimal")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the minimal program: %w: %s", err, output)
+	}
+	return minimal, nil
+}
+
+// measure prints the table of one plugin.
+func measure(s subject, minimal, scratch string) (err error) {
+	c, err := s.open()
 	if err != nil {
 		return err
 	}
-	hit, err := rig.measureHit()
+	defer func() { err = errors.Join(err, c.Close()) }()
+	r, err := newRig(s, minimal, scratch)
 	if err != nil {
 		return err
 	}
-	cold, err := rig.measureCold()
+	hit, err := r.measureHit()
 	if err != nil {
 		return err
 	}
-	stage.AWS.Configure(func(s *aws.Settings) { s.Latency = distance })
-	storm, err := rig.measureStorm(stage)
+	cold, err := r.measureCold()
 	if err != nil {
 		return err
 	}
-	size, err := os.Stat(plugin)
+	c.Faults.Always(s.service, "", cloud.Slow{Delay: distance})
+	storm, err := r.measureStorm(c.Calls)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d cores, %s/%s\n\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	size, err := os.Stat(r.plugin[0])
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s\n\n", s.plugin)
 	printTable([]row{
 		{"warm hit, start to exit", hit.plugin.wall, hit.minimal.wall, "2.0"},
 		{"warm hit, CPU", hit.plugin.cpu, hit.minimal.cpu, ""},
@@ -87,35 +114,7 @@ func run(plugin string) (err error) {
 		{fmt.Sprintf("storm of %d, cloud at %s, wall", images, distance), storm.plugin.wall, storm.minimal.wall, "1.5"},
 		{fmt.Sprintf("storm of %d, cloud at %s, CPU", images, distance), storm.plugin.cpu, storm.minimal.cpu, "1.5"},
 	})
-	fmt.Printf("\npeak memory of a warm hit: %.1f MB (the minimal program: %.1f MB)\n", megabytes(hit.plugin.peak), megabytes(hit.minimal.peak))
-	fmt.Printf("binary: %.1f MB (aim: under 12)\n", megabytes(size.Size()))
-	fmt.Printf("calls of a storm: %s\n", storm.calls)
+	fmt.Printf("\nPeak memory of a warm hit: %.1f MB (the yardstick: %.1f MB). Binary: %.1f MB (aim: under 12).\nCalls of a storm: %s.\n",
+		megabytes(hit.plugin.peak), megabytes(hit.minimal.peak), megabytes(size.Size()), storm.calls)
 	return nil
-}
-
-// rig is what is measured and what it is measured against.
-type rig struct {
-	plugin  []string
-	minimal []string
-	scratch string
-}
-
-// newRig builds the minimal program and lets the plugin answer once, so that
-// the minimal one prints an answer of the same size.
-func newRig(plugin, scratch string) (*rig, error) {
-	minimal := filepath.Join(scratch, "minimal")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", minimal, "./e2e/cmd/bench/minimal")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the minimal program: %w: %s", err, output)
-	}
-	answer, err := output([]string{plugin}, request("warm"))
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(scratch, "answer")
-	if err := os.WriteFile(file, answer, 0o600); err != nil {
-		return nil, err
-	}
-	return &rig{plugin: []string{plugin}, minimal: []string{minimal, file}, scratch: scratch}, nil
 }

@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"regcred/e2e/cloud"
 	"regcred/e2e/cmd/internal/scene"
 )
 
@@ -20,9 +24,9 @@ type comparison struct {
 	calls           string
 }
 
-// request is what the kubelet writes for an image of the account's registry.
-func request(image string) []byte {
-	encoded, err := json.Marshal(scene.NodeRequest(scene.Registry + "/" + image))
+// request is what the kubelet writes for an image of the registry.
+func (r *rig) request(image string) []byte {
+	encoded, err := json.Marshal(scene.NodeRequest(r.registry + "/" + image))
 	if err != nil {
 		panic(err) // a struct of strings always encodes
 	}
@@ -34,8 +38,8 @@ func request(image string) []byte {
 func (r *rig) measureHit() (comparison, error) {
 	var plugin, minimal []cost
 	for range runs {
-		p, errP := spend(r.plugin, request("warm"))
-		m, errM := spend(r.minimal, request("warm"))
+		p, errP := spend(r.plugin, r.request("warm"))
+		m, errM := spend(r.minimal, r.request("warm"))
 		if err := errors.Join(errP, errM); err != nil {
 			return comparison{}, err
 		}
@@ -43,10 +47,10 @@ func (r *rig) measureHit() (comparison, error) {
 	}
 	c := comparison{plugin: median(plugin), minimal: median(minimal)}
 	var err error
-	if c.plugin.peak, err = peak(r.plugin, request("warm")); err != nil {
+	if c.plugin.peak, err = peak(r.plugin, r.request("warm")); err != nil {
 		return comparison{}, err
 	}
-	c.minimal.peak, err = peak(r.minimal, request("warm"))
+	c.minimal.peak, err = peak(r.minimal, r.request("warm"))
 	return c, err
 }
 
@@ -58,8 +62,8 @@ func (r *rig) measureCold() (comparison, error) {
 		if err := os.RemoveAll(cacheDir); err != nil {
 			return comparison{}, err
 		}
-		p, errP := spend(r.plugin, request("cold"))
-		m, errM := spend(r.minimal, request("cold"))
+		p, errP := spend(r.plugin, r.request("cold"))
+		m, errM := spend(r.minimal, r.request("cold"))
 		if err := errors.Join(errP, errM); err != nil {
 			return comparison{}, err
 		}
@@ -70,37 +74,50 @@ func (r *rig) measureCold() (comparison, error) {
 
 // measureStorm asks for many images at once with an empty cache, and holds
 // that against as many runs of the minimal program and one cold call.
-func (r *rig) measureStorm(stage *scene.Scene) (comparison, error) {
+func (r *rig) measureStorm(calls *cloud.Calls) (comparison, error) {
 	var plugin, minimal []cost
-	calls := ""
+	asked := ""
 	for range storms {
 		if err := os.RemoveAll(cacheDir); err != nil {
 			return comparison{}, err
 		}
-		stage.Cloud.Calls.Reset()
-		p, err := storm(r.plugin)
+		calls.Reset()
+		p, err := r.storm(r.plugin)
 		if err != nil {
 			return comparison{}, err
 		}
-		calls = fmt.Sprintf("%d imds, %d ecr", stage.Cloud.Calls.Count("imds", ""), stage.Cloud.Calls.Count("ecr", ""))
-		m, err := storm(r.minimal)
+		asked = summary(calls)
+		m, err := r.storm(r.minimal)
 		if err != nil {
 			return comparison{}, err
 		}
 		if err := os.RemoveAll(cacheDir); err != nil {
 			return comparison{}, err
 		}
-		one, err := spend(r.plugin, request("cold"))
+		one, err := spend(r.plugin, r.request("cold"))
 		if err != nil {
 			return comparison{}, err
 		}
 		plugin, minimal = append(plugin, p), append(minimal, m.plus(one))
 	}
-	return comparison{plugin: median(plugin), minimal: median(minimal), calls: calls}, nil
+	return comparison{plugin: median(plugin), minimal: median(minimal), calls: asked}, nil
+}
+
+// summary says how often each service was asked.
+func summary(calls *cloud.Calls) string {
+	counts := map[string]int{}
+	for _, call := range calls.All() {
+		counts[call.Service]++
+	}
+	var all []string
+	for _, service := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, fmt.Sprintf("%d %s", counts[service], service))
+	}
+	return strings.Join(all, ", ")
 }
 
 // storm runs a program once for each image, all at the same time.
-func storm(program []string) (cost, error) {
+func (r *rig) storm(program []string) (cost, error) {
 	var (
 		group  sync.WaitGroup
 		begin  = time.Now()
@@ -109,7 +126,7 @@ func storm(program []string) (cost, error) {
 		result cost
 	)
 	for i := range images {
-		group.Go(func() { costs[i], errs[i] = spend(program, request(fmt.Sprintf("app-%d", i))) })
+		group.Go(func() { costs[i], errs[i] = spend(program, r.request(fmt.Sprintf("app-%d", i))) })
 	}
 	group.Wait()
 	result.wall = time.Since(begin)

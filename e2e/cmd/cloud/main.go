@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"regcred/e2e/cloud"
 	"regcred/e2e/cmd/internal/scene"
 )
 
@@ -34,6 +35,9 @@ func main() {
 }
 
 func run(command []string) (err error) {
+	if err := cloud.Enter(); err != nil {
+		return err
+	}
 	stage, err := scene.Open()
 	if err != nil {
 		return err

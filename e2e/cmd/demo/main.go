@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 
+	"regcred/e2e/cloud"
 	"regcred/e2e/cmd/internal/scene"
 )
 
@@ -27,6 +28,9 @@ func main() {
 }
 
 func run(plugin string) (err error) {
+	if err := cloud.Enter(); err != nil {
+		return err
+	}
 	stage, err := scene.Open()
 	if err != nil {
 		return err

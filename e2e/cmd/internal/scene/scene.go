@@ -31,12 +31,8 @@ type Scene struct {
 	AWS   *aws.Fake
 }
 
-// Open enters a namespace and sets the scene in it. Like cloud.Enter it is to
-// be called first: the first process does not get past it.
+// Open sets the scene, in a namespace that cloud.Enter was called for.
 func Open() (*Scene, error) {
-	if err := cloud.Enter(); err != nil {
-		return nil, err
-	}
 	place, err := cloud.New()
 	if err != nil {
 		return nil, err
