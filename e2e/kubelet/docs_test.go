@@ -17,7 +17,7 @@ func TestEveryConfigurationInTheDocumentationWorks(t *testing.T) {
 	}
 	found := 0
 	for _, page := range append(pages, "../../README.md") {
-		for i, config := range configurations(t, page) {
+		for i, config := range configurations(t, page, pluginName) {
 			found++
 			t.Run(fmt.Sprintf("%s %d", filepath.Base(page), i+1), func(t *testing.T) {
 				node := bootNode(t)
@@ -38,9 +38,9 @@ func TestEveryConfigurationInTheDocumentationWorks(t *testing.T) {
 	}
 }
 
-// configurations are the blocks of a page that configure kubelet's use of the
+// configurations are the blocks of a page that configure kubelet's use of a
 // plugin.
-func configurations(t *testing.T, page string) []string {
+func configurations(t *testing.T, page, plugin string) []string {
 	t.Helper()
 	content, err := os.ReadFile(page)
 	if err != nil {
@@ -49,7 +49,7 @@ func configurations(t *testing.T, page string) []string {
 	var blocks []string
 	for _, rest := range strings.Split(string(content), "\n```yaml\n")[1:] {
 		block, _, _ := strings.Cut(rest, "\n```\n")
-		if strings.Contains(block, "kind: CredentialProviderConfig\n") && strings.Contains(block, "name: "+pluginName+"\n") {
+		if strings.Contains(block, "kind: CredentialProviderConfig\n") && strings.Contains(block, "name: "+plugin+"\n") {
 			blocks = append(blocks, block+"\n")
 		}
 	}

@@ -66,6 +66,10 @@ func (s *fileToken) fetch(ctx context.Context) (credential.Credential, exchange,
 	client, witness := observe(ctx, cloudhttp.Router{Metadata: cloudhttp.Metadata(), API: api})
 	token, err := key.token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	last := witness.seen()
+	if err != nil && last.host == "" && key.runsProgram() {
+		// The library's own text repeats what the program printed: tokens.
+		err = errors.New("the program of credential_source.executable was not run (GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 allows it), failed, or printed no subject token")
+	}
 	if err != nil {
 		return credential.Credential{}, last, err
 	}
@@ -156,6 +160,14 @@ func (c *credentials) check(u universe) error {
 	default:
 		return fmt.Errorf("is of type %.40q; want service_account, external_account or impersonated_service_account", c.Type)
 	}
+}
+
+// runsProgram reports whether subject tokens come from a program.
+func (c *credentials) runsProgram() bool {
+	if c.SourceCredentials != nil {
+		return c.SourceCredentials.runsProgram()
+	}
+	return c.CredentialSource != nil && c.CredentialSource.Executable != nil
 }
 
 // checkURL refuses a URL that is not of Google's APIs or of the universe's. An

@@ -92,6 +92,7 @@ func TestTheInstancesToken(t *testing.T) {
 		"garbage":                           {values: map[string]string{tokenPath: `ya29.token`}, wantErr: "the answer can not be read"},
 		"a node of another universe":        {values: map[string]string{tokenPath: goodToken, universePath: s3ns.domain}, universe: berlin, wantErr: `the node is of another universe: "s3nsapis.fr", not apis-berlin-build0.goog`},
 		"a node of none but Google's":       {values: map[string]string{tokenPath: goodToken}, universe: berlin, wantErr: `the node is of another universe: "googleapis.com", not apis-berlin-build0.goog`},
+		"a node that does not say where":    {values: map[string]string{tokenPath: goodToken, universePath: "403"}, wantErr: "metadata at 127.0.0.1:"},
 		"a node that is not Google's":       {values: map[string]string{tokenPath: goodToken, universePath: berlin.domain}, wantErr: `another universe: "apis-berlin-build0.goog", not googleapis.com`},
 	} {
 		t.Run(name, func(t *testing.T) {

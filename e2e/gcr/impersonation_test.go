@@ -1,0 +1,150 @@
+package gcr_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/gcp"
+)
+
+// trusting starts a node in a cloud where some may have tokens of the Google
+// service account that pulls.
+func trusting(t *testing.T, trusted ...gcp.Principal) *node {
+	t.Helper()
+	n := bootNode(t)
+	n.gcp.AddServiceAccount(gcp.ServiceAccount{Email: pullAccount, Impersonators: trusted})
+	return n
+}
+
+func TestAPodPullsAsAGoogleServiceAccount(t *testing.T) {
+	for name, ask := range map[string]func(question) question{
+		"annotation": func(q question) question { return q.annotated(accountAnnotation, pullAccount) },
+		"flag": func(q question) question {
+			q.args = slices.Concat(q.args, []string{"--service-account", pullAccount})
+			return q
+		},
+		"file": func(q question) question {
+			q.args = slices.Concat(q.args, []string{"--config", configFile(t, "serviceAccount: "+pullAccount+"\n")})
+			return q
+		},
+		"annotation before flag": func(q question) question {
+			q.args = slices.Concat(q.args, []string{"--service-account", nodeAccount})
+			return q.annotated(accountAnnotation, pullAccount)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := trusting(t, ownPrincipal(shop))
+			q := ask(n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...))
+			token := n.ask(q).wantCredential(registry, gcp.Account(pullAccount))
+			if len(token.Scopes) == 0 {
+				t.Error("a token without scopes")
+			}
+			if got, want := n.summaries("iamcredentials"), pullAccount+" as "+string(ownPrincipal(shop)); !slices.Equal(got, []string{want}) {
+				t.Errorf("asked for %q, want %q", got, want)
+			}
+			n.wantCalls(askSTS, askCredentials)
+			n.ask(q).wantCredential(registry, gcp.Account(pullAccount))
+			n.wantCalls()
+		})
+	}
+}
+
+// The token that is exchanged on the way is the pod's own, and shared with the
+// pulls that it makes as itself.
+func TestAnImpersonationSharesTheExchange(t *testing.T) {
+	n := trusting(t, ownPrincipal(shop))
+	q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)
+	n.ask(q).wantCredential(registry, ownPrincipal(shop))
+	n.wantCalls(askSTS)
+	n.ask(q.annotated(accountAnnotation, pullAccount)).wantCredential(registry, gcp.Account(pullAccount))
+	n.wantCalls(askCredentials)
+}
+
+// The answer says when the token ends by Google's clock.
+func TestAnImpersonationWithAWrongClock(t *testing.T) {
+	for _, ahead := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			n := trusting(t, ownPrincipal(shop))
+			q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", append([]string{"--max-kubelet-cache=24h"}, wifArgs...)...)
+			n.ask(q).wantCredential(registry, ownPrincipal(shop)) // which STS would refuse by that clock
+			n.gcp.Configure(func(s *gcp.Settings) { s.Clock = ahead })
+			token := n.ask(q.annotated(accountAnnotation, pullAccount)).wantCredential(registry, gcp.Account(pullAccount))
+			if least, most := 23*time.Minute, 37*time.Minute; token.keep < least || token.keep > most {
+				t.Errorf("the kubelet keeps a token of one hour for %s, want %s to %s", token.keep, least, most)
+			}
+		})
+	}
+}
+
+// Two service accounts may be one Google service account. Each asks for itself,
+// and neither gets what only the other may have.
+func TestAnImpersonationIsItsServiceAccountsOwn(t *testing.T) {
+	n := trusting(t, ownPrincipal(shop))
+	n.ask(n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...).annotated(accountAnnotation, pullAccount)).
+		wantCredential(registry, gcp.Account(pullAccount))
+	n.cloud.Calls.Reset()
+	n.ask(n.pod(batch, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...).annotated(accountAnnotation, pullAccount)).
+		wantFailure(1, "403", "service account jobs/batch", pullAccount)
+	n.wantCalls(askSTS, askCredentials)
+}
+
+// A service account that is told to be another one has that one's token.
+func TestEveryGoogleServiceAccountHasATokenOfItsOwn(t *testing.T) {
+	const other = "other@example-project.iam.gserviceaccount.com"
+	n := trusting(t, ownPrincipal(shop))
+	n.gcp.AddServiceAccount(gcp.ServiceAccount{Email: other, Impersonators: []gcp.Principal{ownPrincipal(shop)}})
+	q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)
+	for range 2 {
+		for _, email := range []string{pullAccount, other} {
+			n.ask(q.annotated(accountAnnotation, email)).wantCredential(registry, gcp.Account(email))
+		}
+	}
+	n.wantCalls(askSTS, askCredentials, askCredentials)
+}
+
+// Nobody is told whether the account exists or may not be impersonated; both
+// are somebody's mistake, and neither is mended by the node's identity.
+func TestAnImpersonationThatIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		prepare func(*node)
+		says    []string
+	}{
+		{"no permission", func(n *node) { n.gcp.AddServiceAccount(gcp.ServiceAccount{Email: pullAccount}) }, []string{"403", "PERMISSION_DENIED", "iam.serviceAccounts.getAccessToken", "roles/iam.workloadIdentityUser", string(ownPrincipal(shop))}},
+		{"throttled", func(n *node) {
+			n.cloud.Faults.Always("iamcredentials", "", cloud.Refusal{Status: 429, Code: "RESOURCE_EXHAUSTED", Message: "Quota exceeded"})
+		}, []string{"429"}},
+		{"out of order", func(n *node) {
+			n.cloud.Faults.Always("iamcredentials", "", cloud.Refusal{Status: 503, Code: "UNAVAILABLE", Message: "The service is currently unavailable."})
+		}, []string{"503"}},
+		{"a page instead of JSON", func(n *node) { n.cloud.Faults.Always("iamcredentials", "", cloud.NotJSON) }, nil},
+		{"oversized", func(n *node) { n.cloud.Faults.Always("iamcredentials", "", cloud.Oversized) }, nil},
+		{"no fields", shaped(gcp.NoFields), nil},
+		{"empty token", shaped(gcp.EmptyToken), nil},
+		{"no expiry", shaped(gcp.NoExpiry), nil},
+		{"expired", shaped(gcp.ExpiredLong), nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			n := trusting(t, ownPrincipal(shop))
+			test.prepare(n)
+			q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", append([]string{"--node-fallback"}, wifArgs...)...).
+				annotated(accountAnnotation, pullAccount)
+			says := slices.Concat(test.says, []string{registry, credentialsAPI, "service account shop/web", pullAccount})
+			first := n.ask(q)
+			first.wantFailure(1, says...)
+			first.wantWithin(30 * time.Second)
+			if n.cloud.Calls.Count("metadata", "") != 0 {
+				t.Error("the node's identity was asked for")
+			}
+			n.cloud.Calls.Reset()
+			n.ask(q).wantFailure(1, append(says, "ago to another process")...)
+			n.wantCalls()
+		})
+	}
+}
+
+func shaped(shape gcp.TokenShape) func(*node) {
+	return func(n *node) { n.gcp.Configure(func(s *gcp.Settings) { s.IAMCredentials.Shape = shape }) }
+}

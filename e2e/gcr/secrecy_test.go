@@ -1,0 +1,142 @@
+package gcr_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regcred/e2e/cloud"
+)
+
+// written is all that a run writes besides its answer: stderr, the log, and
+// everything below /run.
+func written(t *testing.T, log string, answers ...answer) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for i, a := range answers {
+		all[fmt.Sprintf("stderr of run %d", i+1)] = a.stderr
+		all[fmt.Sprintf("stdout of run %d", i+1)] = a.stdout
+	}
+	for _, root := range []string{log, "/run"} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			all[path] = string(content)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// outcomes are what can become of a question.
+func outcomes(service string) map[string]cloud.Fault {
+	return map[string]cloud.Fault{
+		service + " answered": nil,
+		service + " refused":  cloud.Refusal{Status: 400, Code: "invalid_grant", Message: "no"},
+		service + " broken":   cloud.NotJSON,
+	}
+}
+
+// A pod's token is for STS alone.
+func TestAPodsTokenIsWrittenNowhere(t *testing.T) {
+	for name, fault := range outcomes("sts") {
+		t.Run(name, func(t *testing.T) {
+			n := bootNode(t)
+			if fault != nil {
+				n.cloud.Faults.Always("sts", "", fault)
+			}
+			p := n.pod(shop, wifAudience, time.Hour)
+			log := filepath.Join(t.TempDir(), "log")
+			q := p.question(registry+"/p/r/app", slices.Concat(wifArgs, []string{"--log-level=debug", "--log-file", log})...)
+			signature := p.token[strings.LastIndex(p.token, ".")+1:]
+			for where, content := range written(t, log, n.ask(q), n.ask(q)) {
+				if strings.Contains(content, signature) {
+					t.Errorf("the token is in %s", where)
+				}
+			}
+		})
+	}
+}
+
+// A key is neither an answer nor anybody's to read.
+func TestAKeyIsWrittenNowhere(t *testing.T) {
+	for name, fault := range outcomes("oauth2") {
+		t.Run(name, func(t *testing.T) {
+			n := bootOutside(t)
+			if fault != nil {
+				n.cloud.Faults.Always("oauth2", "", fault)
+			}
+			content := n.key(pullAccount)
+			var key struct {
+				PrivateKey string `json:"private_key"`
+			}
+			if err := json.Unmarshal([]byte(content), &key); err != nil {
+				t.Fatal(err)
+			}
+			secret := strings.Split(key.PrivateKey, "\n")[5]
+			log := filepath.Join(t.TempDir(), "log")
+			q := question{image: registry + "/p/r/app", args: []string{"--credentials-file", file(t, content), "--log-level=debug", "--log-file", log}}
+			for where, content := range written(t, log, n.ask(q), n.ask(q)) {
+				if strings.Contains(content, secret) {
+					t.Errorf("the key is in %s", where)
+				}
+			}
+		})
+	}
+}
+
+// A program that prints a token in the wrong form has still printed a token.
+// Google's library repeats in its error whatever it cannot read.
+func TestAProgramsOutputStaysOutOfSight(t *testing.T) {
+	n := bootOutside(t)
+	const secret = "opaque-subject-token"
+	log := filepath.Join(t.TempDir(), "log")
+	path := file(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
+		"executable": map[string]any{"command": "/bin/cat " + file(t, secret), "timeout_millis": 5000},
+	}}))
+	q := question{
+		image: registry + "/p/r/app",
+		args:  []string{"--log-level=debug", "--log-file", log},
+		env:   []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1"},
+	}
+	first, second := n.ask(q), n.ask(q)
+	for _, a := range []answer{first, second} {
+		if a.exit != 1 {
+			t.Errorf("exit code %d, want 1", a.exit)
+		}
+	}
+	for where, content := range written(t, log, first, second) {
+		if strings.Contains(content, secret) {
+			t.Errorf("the token is in %s", where)
+		}
+	}
+	n.wantCalls()
+}
+
+// An access token is in the answer and in the cache, and nowhere else.
+func TestAnAccessTokenIsNotInTheLog(t *testing.T) {
+	n := bootNode(t)
+	log := filepath.Join(t.TempDir(), "log")
+	a := n.ask(question{image: registry + "/p/r/app", args: []string{"--v=9", "--log-level=debug", "--log-file", log}})
+	response, _ := a.response()
+	content, err := os.ReadFile(log)
+	if err != nil || len(content) == 0 {
+		t.Fatalf("%d characters of log, %v", len(content), err)
+	}
+	for where, text := range map[string]string{"the log": string(content), "stderr": a.stderr} {
+		if strings.Contains(text, response.Auth[registry].Password) || strings.Contains(text, "ya29.") {
+			t.Errorf("the token is in %s", where)
+		}
+	}
+}

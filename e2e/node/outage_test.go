@@ -1,0 +1,34 @@
+package node_test
+
+// What the kubelet kept is gone; what the plugin kept is not.
+func restartedKubelet(n *node) {
+	host := n.newRegistry()
+	first := n.pod("before", n.imageOf(host, "team/before"))
+	n.run(first)
+	n.wantRunning(first)
+	before := n.cloudCalls()
+
+	n.restartKubelet()
+	second := n.pod("after", n.imageOf(host, "team/after"))
+	n.run(second)
+	n.wantRunning(second)
+	if runs := n.pluginRuns(); runs != 1 {
+		n.t.Errorf("the new kubelet ran the plugin %d times, want 1", runs)
+	}
+	if asked := n.cloudCalls() - before; asked != 0 {
+		n.t.Errorf("the cloud was asked %d times, want never", asked)
+	}
+}
+
+func cloudIsDown(n *node) {
+	host := n.newRegistry()
+	first := n.pod("before", n.imageOf(host, "team/before"))
+	n.run(first)
+	n.wantRunning(first)
+
+	n.account.goDown(n.cloud.Faults)
+	n.restartKubelet()
+	second := n.pod("after", n.imageOf(host, "team/after"))
+	n.run(second)
+	n.wantRunning(second)
+}

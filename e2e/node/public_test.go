@@ -1,0 +1,37 @@
+package node_test
+
+import (
+	"strings"
+)
+
+// The plugin is asked about the cloud's own public registry, where the node may
+// have no right to a token. It is not asked about the other one.
+func pullsPublicBesidePrivate(n *node) {
+	public, foreign := n.account.public(), "registry.k8s.io/app:v1"
+	n.push(public, foreign)
+	pod := n.pod("app", public, n.newImage(), foreign)
+	n.run(pod)
+	n.wantRunning(pod)
+	n.wantSentNothing(host(public))
+	n.wantSentNothing(host(foreign))
+}
+
+// An operator has let the kubelet ask the plugin about the host, too.
+func lookAlikeIsSentNothing(n *node) {
+	lookAlike := n.account.lookAlike()
+	n.reconfigureKubelet(func(sample string) string {
+		return strings.Replace(sample, "  matchImages:\n", "  matchImages:\n  - "+lookAlike+"\n", 1)
+	})
+	before := n.cloudCalls()
+	pod := n.pod("app", lookAlike+"/team/app:v1")
+	n.run(pod)
+	n.wantRefused(pod, "failed to pull")
+
+	if runs := n.pluginRuns(); runs == 0 {
+		n.t.Error("the kubelet did not ask the plugin")
+	}
+	if asked := n.cloudCalls() - before; asked != 0 {
+		n.t.Errorf("the cloud was asked %d times, want never", asked)
+	}
+	n.wantSentNothing(lookAlike)
+}
