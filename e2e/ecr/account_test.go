@@ -23,19 +23,19 @@ func TestAnAccountIsReadWithItsRole(t *testing.T) {
 	flag := func(id string) []string { return []string{"--account", account + "=" + pullRole + id} }
 
 	for name, q := range map[string]question{
-		"flag": {args: flag("#" + externalID)},
-		"file": {args: []string{"--config", configFile(t, "accounts:\n  \""+account+"\": {roleARN: '"+pullRole+"', externalID: "+externalID+"}\n")}},
+		"flag": {Args: flag("#" + externalID)},
+		"file": {Args: []string{"--config", configFile(t, "accounts:\n  \""+account+"\": {roleARN: '"+pullRole+"', externalID: "+externalID+"}\n")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := trusting(t)
-			q.image = foreign + "/app"
+			q.Image = foreign + "/app"
 			n.ask(q).wantCredential(foreign, pullRole)
 			n.wantCalls(askIMDS, askSTS("AssumeRole", stsAPI), askECR(ecrAPI))
 			n.ask(q).wantCredential(foreign, pullRole)
 			n.wantCalls()
 
 			// The other accounts are the node's.
-			q.image = registry + "/app"
+			q.Image = registry + "/app"
 			n.ask(q).wantCredential(registry, nodeRole)
 			n.wantCalls(askIMDS, askECR(ecrAPI))
 		})
@@ -44,7 +44,7 @@ func TestAnAccountIsReadWithItsRole(t *testing.T) {
 	for name, id := range map[string]string{"wrong external ID": "#tenant-8", "no external ID": ""} {
 		t.Run(name, func(t *testing.T) {
 			n := trusting(t)
-			n.ask(question{image: foreign + "/app", args: flag(id)}).wantFailure(1,
+			n.ask(question{Image: foreign + "/app", Args: flag(id)}).wantFailure(1,
 				"sts: AssumeRole at "+stsAPI, "status 403 AccessDenied", "the node as "+pullRole, "sts:AssumeRole", "trust policy", "external")
 			n.wantCalls(askIMDS, askSTS("AssumeRole", stsAPI))
 		})
@@ -53,7 +53,7 @@ func TestAnAccountIsReadWithItsRole(t *testing.T) {
 	t.Run("a role of another partition", func(t *testing.T) {
 		n := trusting(t)
 		args := []string{"--account", account + "=arn:aws-cn:iam::" + account + ":role/pull"}
-		n.ask(question{image: foreign + "/app", args: args}).wantFailure(1, "partition aws-cn", foreign)
+		n.ask(question{Image: foreign + "/app", Args: args}).wantFailure(1, "partition aws-cn", foreign)
 		n.wantNever("sts AssumeRole")
 	})
 
@@ -75,7 +75,7 @@ func TestABrokenAccountIsAMistakeOfTheOperator(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
-			n.ask(question{image: registry + "/app", args: []string{"--account", account}}).wantFailure(2, "account")
+			n.ask(question{Image: registry + "/app", Args: []string{"--account", account}}).wantFailure(2, "account")
 			n.wantCalls()
 		})
 	}

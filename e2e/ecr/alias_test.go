@@ -14,18 +14,18 @@ func TestAnAliasGetsItsRegistrysCredential(t *testing.T) {
 		name, host string
 		question
 	}{
-		{"flag", mirror, question{args: []string{"--alias", mirror + "=" + registry}}},
-		{"environment", mirror, question{env: []string{"REGCRED_ALIAS=" + mirror + "=" + registry}}},
-		{"file", mirror, question{args: []string{"--config", configFile(t, "aliases:\n  "+mirror+": "+registry+"\n")}}},
-		{"file named by the environment", mirror, question{env: []string{"REGCRED_CONFIG=" + configFile(t, "aliases: {"+mirror+": "+registry+"}\n")}}},
-		{"port", mirror + ":5000", question{args: []string{"--alias", mirror + ":5000=" + registry}}},
-		{"case", "Mirror.Example.com", question{args: []string{"--alias", mirror + "=" + registry}}},
-		{"one of several", mirror, question{args: []string{"--alias", "docker.io=public.ecr.aws", "--alias", mirror + "=" + registry}}},
-		{"somebody else's registry", "docker.io", question{args: []string{"--alias", "docker.io=" + registry}}},
+		{"flag", mirror, question{Args: []string{"--alias", mirror + "=" + registry}}},
+		{"environment", mirror, question{Env: []string{"REGCRED_ALIAS=" + mirror + "=" + registry}}},
+		{"file", mirror, question{Args: []string{"--config", configFile(t, "aliases:\n  "+mirror+": "+registry+"\n")}}},
+		{"file named by the environment", mirror, question{Env: []string{"REGCRED_CONFIG=" + configFile(t, "aliases: {"+mirror+": "+registry+"}\n")}}},
+		{"port", mirror + ":5000", question{Args: []string{"--alias", mirror + ":5000=" + registry}}},
+		{"case", "Mirror.Example.com", question{Args: []string{"--alias", mirror + "=" + registry}}},
+		{"one of several", mirror, question{Args: []string{"--alias", "docker.io=public.ecr.aws", "--alias", mirror + "=" + registry}}},
+		{"somebody else's registry", "docker.io", question{Args: []string{"--alias", "docker.io=" + registry}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
-			test.image = test.host + "/library/nginx"
+			test.Image = test.host + "/library/nginx"
 			n.ask(test.question).wantCredential(test.host, nodeRole)
 			n.wantCalls(askIMDS, askECR(ecrAPI))
 		})
@@ -39,8 +39,8 @@ func TestAnAliasIsAWholeHostWithItsPort(t *testing.T) {
 	} {
 		t.Run(host, func(t *testing.T) {
 			n := n.in(t)
-			q := question{image: host + "/app", args: []string{"--alias", "mirror.example.com=" + registry}}
-			n.ask(q).wantNothing(0, 0)
+			q := question{Image: host + "/app", Args: []string{"--alias", "mirror.example.com=" + registry}}
+			n.ask(q).WantNothing(0, 0)
 			n.wantCalls()
 		})
 	}
@@ -49,8 +49,8 @@ func TestAnAliasIsAWholeHostWithItsPort(t *testing.T) {
 // A registry and its alias have one credential.
 func TestAnAliasSharesItsRegistrysToken(t *testing.T) {
 	n := bootNode(t)
-	own := n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
-	alias := n.ask(question{image: "mirror.example.com/app", args: []string{"--alias", "mirror.example.com=" + registry}}).
+	own := n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
+	alias := n.ask(question{Image: "mirror.example.com/app", Args: []string{"--alias", "mirror.example.com=" + registry}}).
 		wantCredential("mirror.example.com", nodeRole)
 	n.wantCalls(askIMDS, askECR(ecrAPI))
 	if own.password != alias.password {
@@ -61,7 +61,7 @@ func TestAnAliasSharesItsRegistrysToken(t *testing.T) {
 func TestAnAliasOfThePublicRegistry(t *testing.T) {
 	n := bootNode(t)
 	n.attach(nodeRole, aws.ECRPublicToken, aws.BearerToken)
-	n.ask(question{image: "docker.io/library/nginx", args: []string{"--alias", "docker.io=public.ecr.aws"}}).
+	n.ask(question{Image: "docker.io/library/nginx", Args: []string{"--alias", "docker.io=public.ecr.aws"}}).
 		wantCredential("docker.io", nodeRole)
 	n.wantCalls(askIMDS, askPublic(publicAPI))
 }
@@ -70,7 +70,7 @@ func TestAnAliasOfAForeignRegistryIsAMistake(t *testing.T) {
 	for _, target := range []string{"quay.io", registry + ".evil.com", registry + ":5000"} {
 		t.Run(target, func(t *testing.T) {
 			n := bootNode(t)
-			n.ask(question{image: "mirror.example.com/app", args: []string{"--alias", "mirror.example.com=" + target}}).
+			n.ask(question{Image: "mirror.example.com/app", Args: []string{"--alias", "mirror.example.com=" + target}}).
 				wantFailure(1, "mirror.example.com", target, "correct --alias")
 			n.wantCalls()
 		})

@@ -12,7 +12,7 @@ import (
 
 func TestACredentialIsAskedForOnce(t *testing.T) {
 	n := bootNode(t, "us-east-1", "us-west-2")
-	cold := n.ask(question{image: registry + "/team/app"}).wantCredential(registry, nodeRole)
+	cold := n.ask(question{Image: registry + "/team/app"}).wantCredential(registry, nodeRole)
 	n.wantCalls(askIMDS, askECR(ecrAPI))
 	if cold.keep != 10*time.Minute {
 		t.Errorf("the kubelet keeps it for %s, want 10m", cold.keep)
@@ -27,7 +27,7 @@ func TestACredentialIsAskedForOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := n.in(t)
-			warm := n.ask(question{image: test.image}).wantCredential(test.registry, nodeRole)
+			warm := n.ask(question{Image: test.image}).wantCredential(test.registry, nodeRole)
 			n.wantCalls()
 			if warm.password != cold.password {
 				t.Error("another password than the first")
@@ -38,7 +38,7 @@ func TestACredentialIsAskedForOnce(t *testing.T) {
 	t.Run("another region", func(t *testing.T) {
 		n := n.in(t)
 		west := "123456789012.dkr.ecr.us-west-2.amazonaws.com"
-		token := n.ask(question{image: west + "/team/app"}).wantCredential(west, nodeRole)
+		token := n.ask(question{Image: west + "/team/app"}).wantCredential(west, nodeRole)
 		n.wantCalls(askIMDS, askECR("api.ecr.us-west-2.amazonaws.com"))
 		if token.Region != "us-west-2" {
 			t.Errorf("a token of %s", token.Region)
@@ -48,7 +48,7 @@ func TestACredentialIsAskedForOnce(t *testing.T) {
 
 func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 	n := bootNode(t)
-	n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+	n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 	files := 0
 	err := filepath.WalkDir(cloudtest.CacheDir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -77,7 +77,7 @@ func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 func TestWithoutACacheEveryRunAsks(t *testing.T) {
 	n := bootNode(t)
 	for range 2 {
-		n.ask(question{image: registry + "/app", args: []string{"--cache-dir="}}).wantCredential(registry, nodeRole)
+		n.ask(question{Image: registry + "/app", Args: []string{"--cache-dir="}}).wantCredential(registry, nodeRole)
 		n.wantCalls(askIMDS, askECR(ecrAPI))
 	}
 	if _, err := os.Stat(cloudtest.CacheDir); !os.IsNotExist(err) {

@@ -10,7 +10,7 @@ import (
 // A node whose clock is wrong signs with AWS's time, at the second attempt,
 // and knows by its own clock how long the token lives.
 func TestAWrongClock(t *testing.T) {
-	asNode := func(*node) (question, string) { return question{image: registry + "/app"}, nodeRole }
+	asNode := func(*node) (question, string) { return question{Image: registry + "/app"}, nodeRole }
 	asPod := func(n *node) (question, string) {
 		n.addRole(shopRole, shop)
 		// STS checks the pod's token by its own clock, too.
@@ -34,7 +34,7 @@ func TestAWrongClock(t *testing.T) {
 				s.Token.Life = time.Hour
 			})
 			q, role := test.ask(n)
-			q.args = []string{"--max-kubelet-cache=24h"}
+			q.Args = []string{"--max-kubelet-cache=24h"}
 
 			token := n.ask(q).wantCredential(registry, role)
 			// Kept until 40 % to 60 % of the life.

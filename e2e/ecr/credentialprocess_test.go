@@ -19,14 +19,14 @@ func profile(t *testing.T, command string) []string {
 func TestACredentialProcessPrintsNothingIntoTheAnswer(t *testing.T) {
 	const key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 	n := bootNode(t)
-	a := n.ask(question{image: registry + "/app", env: profile(t, `
+	a := n.ask(question{Image: registry + "/app", Env: profile(t, `
 echo debug: the secret is `+key+` >&2
 echo warning: this line is no JSON
 echo '{"Version":1,"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"`+key+`"}'
 `)})
 	a.wantFailure(1, registry, "credential_process", "by hand", "the node's identity")
-	if strings.Contains(a.stderr, key) {
-		t.Errorf("the key is on stderr: %s", a.stderr)
+	if strings.Contains(a.Stderr, key) {
+		t.Errorf("the key is on stderr: %s", a.Stderr)
 	}
 	for path, content := range files(t, cloudtest.CacheDir) {
 		if strings.Contains(content, key) {

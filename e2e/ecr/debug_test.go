@@ -24,17 +24,17 @@ func TestDebuggingTheRuntimePrintsNoToken(t *testing.T) {
 				t.Fatal(err)
 			}
 			shown := n.serveHTTP2(host, password)
-			q := question{image: registry + "/app", env: append(environment(session), "GODEBUG="+debug, "AWS_ENDPOINT_URL_ECR=https://"+host)}
+			q := question{Image: registry + "/app", Env: append(environment(session), "GODEBUG="+debug, "AWS_ENDPOINT_URL_ECR=https://"+host)}
 			log := filepath.Join(t.TempDir(), "log")
-			q.args = []string{"--log-level=debug", "--log-file", log}
+			q.Args = []string{"--log-level=debug", "--log-file", log}
 			a := n.ask(q)
-			if response, _ := a.response(); response.Auth[registry].Password != password {
+			if response, _ := a.Response(); response.Auth[registry].Password != password {
 				t.Error("the password is not the one of the endpoint")
 			}
 			if got := shown(); got != session.SessionToken {
 				t.Fatalf("the endpoint was not asked by HTTP/2 with the session's token, but with %q", got)
 			}
-			for where, text := range map[string]string{"stderr": a.stderr, "the log": read(t, log)} {
+			for where, text := range map[string]string{"stderr": a.Stderr, "the log": read(t, log)} {
 				for _, secret := range []string{session.SessionToken, session.SecretAccessKey, session.AccessKeyID, password} {
 					if strings.Contains(text, secret) {
 						t.Errorf("a secret is on %s", where)

@@ -45,7 +45,7 @@ func TestTheHostDecidesTheEndpoint(t *testing.T) {
 			n := bootNode(t, test.region)
 			role := "arn:" + test.partition + ":iam::123456789012:role/instance"
 			n.attach(role, aws.ECRToken)
-			token := n.ask(question{image: test.host + "/app"}).wantCredential(test.host, role)
+			token := n.ask(question{Image: test.host + "/app"}).wantCredential(test.host, role)
 			n.wantCalls(askIMDS, askECR(test.api))
 			if token.Region != test.region {
 				t.Errorf("a token of %s", token.Region)
@@ -87,7 +87,7 @@ func TestTheEnvironmentDecidesTheEndpoint(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
-			n.ask(question{image: test.host + "/app", env: test.env}).wantCredential(test.host, nodeRole)
+			n.ask(question{Image: test.host + "/app", Env: test.env}).wantCredential(test.host, nodeRole)
 			n.wantCalls(askIMDS, askECR(test.api))
 		})
 	}
@@ -104,7 +104,7 @@ func TestEndpointsShareNoToken(t *testing.T) {
 		"123456789012.dkr-ecr-fips.us-east-1.on.aws",
 	}
 	for _, host := range hosts {
-		passwords[n.ask(question{image: host + "/app"}).wantCredential(host, nodeRole).password] = true
+		passwords[n.ask(question{Image: host + "/app"}).wantCredential(host, nodeRole).password] = true
 	}
 	if len(passwords) != len(hosts) {
 		t.Errorf("%d passwords for %d hosts", len(passwords), len(hosts))
@@ -122,7 +122,7 @@ func TestAnEndpointThatDoesNotExistIsNotReplaced(t *testing.T) {
 	} {
 		t.Run(test.host, func(t *testing.T) {
 			n := bootNode(t, test.region)
-			n.ask(question{image: test.host + "/app"}).wantFailure(1, "ecr: GetAuthorizationToken at "+test.api, "no such host", "DNS")
+			n.ask(question{Image: test.host + "/app"}).wantFailure(1, "ecr: GetAuthorizationToken at "+test.api, "no such host", "DNS")
 			if asked := n.lookedUp(); !slices.Equal(asked, []string{test.api}) {
 				t.Errorf("looked up %v, want %s", asked, test.api)
 			}

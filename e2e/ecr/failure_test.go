@@ -85,18 +85,18 @@ func TestAFailureSaysEverythingAndIsRecorded(t *testing.T) {
 			if test.prepare != nil {
 				test.prepare(n)
 			}
-			q := question{image: registry + "/app", env: test.env}
+			q := question{Image: registry + "/app", Env: test.env}
 			if test.image != "" {
-				q.image = test.image
+				q.Image = test.image
 			}
 			if test.pod {
-				q = n.pod(shop).question(q.image).as(shopRole)
+				q = n.pod(shop).question(q.Image).as(shopRole)
 			}
-			host, _, _ := strings.Cut(q.image, "/")
+			host, _, _ := strings.Cut(q.Image, "/")
 
 			first := n.ask(q)
 			first.wantFailure(1, append(test.says, host+": ")...)
-			first.wantWithin(30 * time.Second)
+			first.WantWithin(30 * time.Second)
 			n.cloud.Calls.Reset()
 
 			n.ask(q).wantFailure(1, append(test.says, host+": ", "ago to another process; next attempt in")...)
@@ -134,8 +134,8 @@ func TestAHiccupOfAnAPIPasses(t *testing.T) {
 func TestAQuickAnswerIsNotLost(t *testing.T) {
 	n := bootNode(t)
 	for i := range 100 {
-		if a := n.ask(question{image: registry + "/app", args: []string{"--cache-dir="}}); a.exit != 0 {
-			t.Fatalf("run %d: %s", i+1, a.stderr)
+		if a := n.ask(question{Image: registry + "/app", Args: []string{"--cache-dir="}}); a.Exit != 0 {
+			t.Fatalf("run %d: %s", i+1, a.Stderr)
 		}
 	}
 }
@@ -144,21 +144,21 @@ func TestRetryAfter(t *testing.T) {
 	t.Run("is waited for", func(t *testing.T) {
 		n := bootNode(t)
 		n.cloud.Faults.First(1, "ecr", "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Second})
-		a := n.ask(question{image: registry + "/app"})
+		a := n.ask(question{Image: registry + "/app"})
 		a.wantCredential(registry, nodeRole)
 		n.wantCalls(askIMDS, askECR(ecrAPI), askECR(ecrAPI))
-		if a.took < time.Second {
-			t.Errorf("asked again within %s", a.took)
+		if a.Took < time.Second {
+			t.Errorf("asked again within %s", a.Took)
 		}
 	})
 	t.Run("is recorded if it is longer than the kubelet waits", func(t *testing.T) {
 		n := bootNode(t)
 		n.cloud.Faults.Always("ecr", "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Minute})
-		first := n.ask(question{image: registry + "/app"})
+		first := n.ask(question{Image: registry + "/app"})
 		first.wantFailure(1, "status 429")
-		first.wantWithin(10 * time.Second)
+		first.WantWithin(10 * time.Second)
 		n.wantCalls(askIMDS, askECR(ecrAPI))
-		again := n.ask(question{image: registry + "/app"})
+		again := n.ask(question{Image: registry + "/app"})
 		again.wantFailure(1, "status 429")
 		n.wantCalls()
 		if left := again.nextAttempt(); left < 110*time.Second || left > 2*time.Minute {
@@ -172,9 +172,9 @@ var nextAttempt = regexp.MustCompile(`next attempt in (\S+)\)`)
 // nextAttempt is when AWS will be asked again, as the line says.
 func (a answer) nextAttempt() time.Duration {
 	a.node.t.Helper()
-	said := nextAttempt.FindStringSubmatch(a.stderr)
+	said := nextAttempt.FindStringSubmatch(a.Stderr)
 	if said == nil {
-		a.node.t.Fatalf("the line does not say when the next attempt is: %s", a.stderr)
+		a.node.t.Fatalf("the line does not say when the next attempt is: %s", a.Stderr)
 	}
 	left, err := time.ParseDuration(said[1])
 	if err != nil {
@@ -188,9 +188,9 @@ func (a answer) nextAttempt() time.Duration {
 func TestAnAPIThatHangsIsAskedAgain(t *testing.T) {
 	n := bootNode(t)
 	n.cloud.Faults.First(1, "ecr", "", cloud.Hang{})
-	a := n.ask(question{image: registry + "/app"})
+	a := n.ask(question{Image: registry + "/app"})
 	a.wantCredential(registry, nodeRole)
-	a.wantWithin(20 * time.Second)
+	a.WantWithin(20 * time.Second)
 	n.wantCalls(askIMDS, askECR(ecrAPI), askECR(ecrAPI))
 }
 
@@ -199,7 +199,7 @@ func TestABurstAfterAFailureMakesOneAttempt(t *testing.T) {
 	n := bootNode(t)
 	n.attach(nodeRole)
 	for i := range 20 {
-		n.ask(question{image: fmt.Sprintf("%s/app-%d", registry, i)}).wantFailure(1, "AccessDeniedException")
+		n.ask(question{Image: fmt.Sprintf("%s/app-%d", registry, i)}).wantFailure(1, "AccessDeniedException")
 	}
 	n.wantCalls(askIMDS, askECR(ecrAPI))
 }
@@ -210,22 +210,22 @@ func TestAFailureIsItsIdentitysOwn(t *testing.T) {
 	n.addRole(batchRole, batch)
 	n.ask(n.pod(shop).question(registry+"/app").as(batchRole)).wantFailure(1, "AccessDenied")
 	n.ask(n.pod(batch).question(registry+"/app").as(batchRole)).wantCredential(registry, batchRole)
-	n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+	n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 }
 
 func TestTheOperatorsAuthorityIsTrusted(t *testing.T) {
 	distrust := []string{"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nonexistent"}
 	for name, trust := range map[string]func(bundle string) question{
-		"flag":     func(bundle string) question { return question{args: []string{"--ca-file", bundle}} },
-		"variable": func(bundle string) question { return question{env: []string{"AWS_CA_BUNDLE=" + bundle}} },
+		"flag":     func(bundle string) question { return question{Args: []string{"--ca-file", bundle}} },
+		"variable": func(bundle string) question { return question{Env: []string{"AWS_CA_BUNDLE=" + bundle}} },
 		"file": func(bundle string) question {
-			return question{args: []string{"--config", configFile(t, "caFile: "+bundle+"\n")}}
+			return question{Args: []string{"--config", configFile(t, "caFile: "+bundle+"\n")}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
 			q := trust(file(t, string(n.cloud.Authority.PEM())))
-			q.image, q.env = registry+"/app", append(q.env, distrust...)
+			q.Image, q.Env = registry+"/app", append(q.Env, distrust...)
 			n.ask(q).wantCredential(registry, nodeRole)
 		})
 	}

@@ -71,7 +71,7 @@ func TestTheNodesIdentityIsThatOfTheSDKsChain(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
-			q := question{image: registry + "/app", env: test.prepare(n)}
+			q := question{Image: registry + "/app", Env: test.prepare(n)}
 			n.ask(q).wantCredential(registry, test.principal)
 			n.wantCalls(test.asks...)
 			n.ask(q).wantCredential(registry, test.principal)
@@ -92,9 +92,9 @@ func environment(credentials aws.Credentials) []string {
 func TestAnotherIdentityIsNotAnsweredFromTheCache(t *testing.T) {
 	const user = "arn:aws:iam::123456789012:user/ci"
 	n := bootNode(t)
-	n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+	n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 	keys := n.aws.AddUser(aws.User{ARN: user, Allow: []aws.Action{aws.ECRToken}})
-	n.ask(question{image: registry + "/app", env: environment(keys)}).wantCredential(registry, user)
+	n.ask(question{Image: registry + "/app", Env: environment(keys)}).wantCredential(registry, user)
 }
 
 func TestWithoutAnIdentityTheOperatorIsToldWhatToDo(t *testing.T) {
@@ -126,9 +126,9 @@ func TestWithoutAnIdentityTheOperatorIsToldWhatToDo(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
 			test.prepare(n)
-			a := n.ask(question{image: registry + "/app", env: test.env})
+			a := n.ask(question{Image: registry + "/app", Env: test.env})
 			a.wantFailure(1, append(test.says, registry, "the node's identity")...)
-			a.wantWithin(15 * time.Second)
+			a.WantWithin(15 * time.Second)
 			if n.cloud.Calls.Count("ecr", "") != 0 {
 				t.Error("ECR was asked without an identity")
 			}
@@ -147,7 +147,7 @@ func TestARoleThatIsAttachedLateIsWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
 			prepare(n)
-			n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+			n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 			if lists := n.cloud.Calls.Count("imds", "ListRoles"); lists != 3 {
 				t.Errorf("the roles were listed %d times, want 3", lists)
 			}
@@ -166,7 +166,7 @@ func TestAHiccupOfTheMetadataServicePasses(t *testing.T) {
 			t.Run(name+"/"+operation, func(t *testing.T) {
 				n := bootNode(t)
 				n.cloud.Faults.First(1, "imds", operation, fault)
-				n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+				n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 				if asked := n.cloud.Calls.Count("imds", operation); asked != 2 {
 					t.Errorf("%s was asked %d times, want 2", operation, asked)
 				}
@@ -183,7 +183,7 @@ func TestVersion1OfTheMetadataServiceIsNeverUsed(t *testing.T) {
 			n := bootNode(t)
 			n.cloud.Faults.Always("imds", "PutToken", cloud.Refusal{Status: status})
 			env := []string{"AWS_EC2_METADATA_V1_DISABLED=false"}
-			n.ask(question{image: registry + "/app", env: env}).wantFailure(1, "imds: ")
+			n.ask(question{Image: registry + "/app", Env: env}).wantFailure(1, "imds: ")
 			n.wantNever("imds ListRoles", "imds GetRole", "imds GetMetadata")
 		})
 	}
@@ -205,7 +205,7 @@ func TestCredentialsThatWereJustRotatedAreReadAgain(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			n := bootNode(t)
 			n.cloud.Faults.First(1, "ecr", "", cloud.Refusal{Status: http.StatusBadRequest, Code: code})
-			n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+			n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 			n.wantCalls(askIMDS, askECR(ecrAPI), askIMDS, askECR(ecrAPI))
 		})
 	}
@@ -217,10 +217,10 @@ func TestCredentialsThatHaveExpiredAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := n.ask(question{image: registry + "/app", env: environment(session)})
+	a := n.ask(question{Image: registry + "/app", Env: environment(session)})
 	a.wantFailure(1, "ecr: GetAuthorizationToken at "+ecrAPI, "ExpiredTokenException", "check where they come from")
 	for _, secret := range []string{session.SecretAccessKey, session.SessionToken} {
-		if strings.Contains(a.stderr, secret) {
+		if strings.Contains(a.Stderr, secret) {
 			t.Error("a secret is on stderr")
 		}
 	}

@@ -20,7 +20,7 @@ func TestOnlyTheHostOfAnImageCounts(t *testing.T) {
 	} {
 		t.Run(image, func(t *testing.T) {
 			n := bootNode(t)
-			answer := n.ask(question{image: image})
+			answer := n.ask(question{Image: image})
 			if key == "" {
 				answer.wantFailure(1)
 				n.wantCalls()

@@ -54,7 +54,7 @@ func TestWhatIsNotECRGetsNothingAndCausesNoCall(t *testing.T) {
 			for _, host := range notECR {
 				t.Run(host, func(t *testing.T) {
 					n := n.in(t)
-					n.ask(question{image: host + "/app", env: env}).wantNothing(0, 0)
+					n.ask(question{Image: host + "/app", Env: env}).WantNothing(0, 0)
 					n.wantCalls()
 				})
 			}
@@ -66,6 +66,6 @@ func TestWhatIsNotECRGetsNothingAndCausesNoCall(t *testing.T) {
 func TestWhatIsNotECRGetsNoPodsTokenEither(t *testing.T) {
 	n := bootNode(t)
 	q := n.pod(shop).question("123456789012.dkr.ecr.us-west-2.amazonaws.com.evil.com/app")
-	n.ask(q).wantNothing(0, 0)
+	n.ask(q).WantNothing(0, 0)
 	n.wantCalls()
 }

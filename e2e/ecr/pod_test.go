@@ -48,12 +48,12 @@ func (n *node) podWith(account oidc.ServiceAccount, audience string, life time.D
 
 // question asks for an image in the name of the pod.
 func (p pod) question(image string, args ...string) question {
-	return question{image: image, token: p.token, args: args}
+	return question{Image: image, Token: p.token, Args: args}
 }
 
 // as asks with a role in the service account's annotation.
 func (q question) as(role string) question {
-	q.annotations = map[string]string{roleAnnotation: role}
+	q.Annotations = map[string]string{roleAnnotation: role}
 	return q
 }
 

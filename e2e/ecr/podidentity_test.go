@@ -14,7 +14,7 @@ func TestServiceAccountsAreKeptApart(t *testing.T) {
 	n.addRole(batchRole, batch)
 	askRole := []calls{askSTS("AssumeRoleWithWebIdentity", stsAPI), askECR(ecrAPI)}
 
-	node := n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole)
+	node := n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
 	n.wantCalls(askIMDS, askECR(ecrAPI))
 	web := n.ask(n.pod(shop).question(registry+"/app").as(shopRole)).wantCredential(registry, shopRole)
 	n.wantCalls(askRole...)
@@ -27,7 +27,7 @@ func TestServiceAccountsAreKeptApart(t *testing.T) {
 			password string
 			got      issued
 		}{
-			{"node", node.password, n.ask(question{image: registry + "/other"}).wantCredential(registry, nodeRole)},
+			{"node", node.password, n.ask(question{Image: registry + "/other"}).wantCredential(registry, nodeRole)},
 			{"shop", web.password, n.ask(n.pod(shop).question(registry+"/other").as(shopRole)).wantCredential(registry, shopRole)},
 			{"jobs", job.password, n.ask(n.pod(batch).question(registry+"/other").as(batchRole)).wantCredential(registry, batchRole)},
 		} {

@@ -49,7 +49,7 @@ func TestAPodThatSTSRefusesIsRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
 			q := test.ask(n)
-			q.args = []string{"--node-fallback"}
+			q.Args = []string{"--node-fallback"}
 			n.ask(q).wantFailure(1, append(test.says, "sts: AssumeRoleWithWebIdentity at "+stsAPI)...)
 			n.wantNever("imds PutToken", "ecr GetAuthorizationToken")
 		})
@@ -95,7 +95,7 @@ func TestABrokenServiceAccountTokenCausesNoCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{image: registry + "/app", token: token, args: []string{"--node-fallback"}}.as(shopRole)).
+			n.ask(question{Image: registry + "/app", Token: token, Args: []string{"--node-fallback"}}.as(shopRole)).
 				wantFailure(1, "service account token")
 			n.wantCalls()
 		})

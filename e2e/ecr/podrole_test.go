@@ -14,7 +14,7 @@ import (
 func TestAPodPullsWithItsOwnRole(t *testing.T) {
 	const own = "example.com/pull-role"
 	withOwn := func(q question) question {
-		q.annotations = map[string]string{own: shopRole}
+		q.Annotations = map[string]string{own: shopRole}
 		return q
 	}
 	for _, test := range []struct {
@@ -22,23 +22,23 @@ func TestAPodPullsWithItsOwnRole(t *testing.T) {
 		ask  func(q question) question
 	}{
 		{"annotation", func(q question) question { return q.as(shopRole) }},
-		{"vendor's variable", func(q question) question { q.env = []string{"AWS_ECR_ROLE_ARN=" + shopRole}; return q }},
-		{"own variable", func(q question) question { q.env = []string{"REGCRED_ROLE_ARN=" + shopRole}; return q }},
-		{"flag", func(q question) question { q.args = []string{"--role-arn", shopRole}; return q }},
+		{"vendor's variable", func(q question) question { q.Env = []string{"AWS_ECR_ROLE_ARN=" + shopRole}; return q }},
+		{"own variable", func(q question) question { q.Env = []string{"REGCRED_ROLE_ARN=" + shopRole}; return q }},
+		{"flag", func(q question) question { q.Args = []string{"--role-arn", shopRole}; return q }},
 		{"file", func(q question) question {
-			q.args = []string{"--config", configFile(t, "roleARN: "+shopRole+"\n")}
+			q.Args = []string{"--config", configFile(t, "roleARN: "+shopRole+"\n")}
 			return q
 		}},
-		{"annotation before flag", func(q question) question { q.args = []string{"--role-arn", batchRole}; return q.as(shopRole) }},
+		{"annotation before flag", func(q question) question { q.Args = []string{"--role-arn", batchRole}; return q.as(shopRole) }},
 		{"annotation of the operator's choice", func(q question) question {
-			q.args = []string{"--role-annotation", own}
+			q.Args = []string{"--role-annotation", own}
 			return withOwn(q)
 		}},
 		{"annotation of the file's choice", func(q question) question {
-			q.args = []string{"--config", configFile(t, "roleAnnotations: [absent, "+own+"]\n")}
+			q.Args = []string{"--config", configFile(t, "roleAnnotations: [absent, "+own+"]\n")}
 			return withOwn(q)
 		}},
-		{"--node-fallback does not matter", func(q question) question { q.args = []string{"--node-fallback"}; return q.as(shopRole) }},
+		{"--node-fallback does not matter", func(q question) question { q.Args = []string{"--node-fallback"}; return q.as(shopRole) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
@@ -75,7 +75,7 @@ func TestAPodsTokenIsExchangedInTheRegistrysRegion(t *testing.T) {
 			role := "arn:" + test.partition + ":iam::123456789012:role/pull"
 			n.addRole(role, shop)
 			q := n.pod(shop).question(test.host + "/app").as(role)
-			q.env = []string{"AWS_REGION=us-west-1"} // the node's own region does not matter
+			q.Env = []string{"AWS_REGION=us-west-1"} // the node's own region does not matter
 			n.ask(q).wantCredential(test.host, role)
 			n.wantCalls(askSTS("AssumeRoleWithWebIdentity", test.sts), askECR(test.api))
 		})
@@ -94,7 +94,7 @@ func TestAPodOfAnotherPartitionPullsFromThePublicRegistryAnonymously(t *testing.
 	n := bootNode(t, "us-east-1", "us-gov-west-1")
 	const role = "arn:aws-us-gov:iam::123456789012:role/pull-shop"
 	n.addRole(role, shop)
-	n.ask(n.pod(shop).question(public+"/eks/pause").as(role)).wantNothing(time.Minute, 5*time.Minute)
+	n.ask(n.pod(shop).question(public+"/eks/pause").as(role)).WantNothing(time.Minute, 5*time.Minute)
 	n.wantNever("imds PutToken")
 }
 
@@ -111,19 +111,19 @@ func TestAPodWithoutARole(t *testing.T) {
 		q := n.pod(shop).question(registry+"/app", "--node-fallback")
 		own := n.ask(q).wantCredential(registry, nodeRole)
 		n.wantCalls(askIMDS, askECR(ecrAPI))
-		if n.ask(question{image: registry + "/app"}).wantCredential(registry, nodeRole).password != own.password {
+		if n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole).password != own.password {
 			t.Error("the node's own credential is another")
 		}
 	})
 	t.Run("pulls anonymously from the public registry", func(t *testing.T) {
 		n := bootNode(t)
 		n.attach(nodeRole, aws.ECRPublicToken, aws.BearerToken)
-		n.ask(n.pod(shop).question(public+"/eks/pause")).wantNothing(time.Minute, 5*time.Minute)
+		n.ask(n.pod(shop).question(public+"/eks/pause")).WantNothing(time.Minute, 5*time.Minute)
 		n.wantCalls()
 	})
 	t.Run("is the node's own: a static pod has no service account", func(t *testing.T) {
 		n := bootNode(t)
-		n.ask(question{image: registry + "/app", args: []string{"--role-arn", shopRole}}).wantCredential(registry, nodeRole)
+		n.ask(question{Image: registry + "/app", Args: []string{"--role-arn", shopRole}}).wantCredential(registry, nodeRole)
 		n.wantCalls(askIMDS, askECR(ecrAPI))
 	})
 }

@@ -29,8 +29,8 @@ func TestAPodsTokenIsWrittenNowhere(t *testing.T) {
 
 			written := map[string]string{"the log": read(t, log)}
 			for i, a := range answers {
-				written[fmt.Sprintf("stderr of run %d", i+1)] = a.stderr
-				written[fmt.Sprintf("stdout of run %d", i+1)] = a.stdout
+				written[fmt.Sprintf("stderr of run %d", i+1)] = a.Stderr
+				written[fmt.Sprintf("stdout of run %d", i+1)] = a.Stdout
 			}
 			for path, content := range files(t, "/run") {
 				written[path] = content

@@ -21,7 +21,7 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 		asks []calls
 	}{
 		{"node", func(*node) (question, string) {
-			return question{image: registry + "/app"}, nodeRole
+			return question{Image: registry + "/app"}, nodeRole
 		}, []calls{askIMDS, throughProxy(ecrAPI), askECR(ecrAPI)}},
 		{"pod", func(n *node) (question, string) {
 			n.addRole(shopRole, shop)
@@ -31,13 +31,13 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 			n.aws.Configure(func(s *aws.Settings) {
 				s.Container = aws.ContainerSettings{Role: nodeRole, Authorization: "let-me-in"}
 			})
-			return question{image: registry + "/app", env: []string{
+			return question{Image: registry + "/app", Env: []string{
 				"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials",
 				"AWS_CONTAINER_AUTHORIZATION_TOKEN=let-me-in",
 			}}, nodeRole
 		}, []calls{{"container GetCredentials 169.254.170.23"}, throughProxy(ecrAPI), askECR(ecrAPI)}},
 		{"exempt host", func(*node) (question, string) {
-			return question{image: registry + "/app", env: []string{"NO_PROXY=.amazonaws.com"}}, nodeRole
+			return question{Image: registry + "/app", Env: []string{"NO_PROXY=.amazonaws.com"}}, nodeRole
 		}, []calls{askIMDS, askECR(ecrAPI)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			q, principal := test.ask(n)
-			q.env = slices.Concat(q.env, proxied)
+			q.Env = slices.Concat(q.Env, proxied)
 			n.ask(q).wantCredential(registry, principal)
 			n.wantCalls(test.asks...)
 		})
@@ -55,6 +55,6 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 
 func TestAProxyThatIsNotThereIsNamed(t *testing.T) {
 	n := bootNode(t)
-	n.ask(question{image: registry + "/app", env: []string{"HTTPS_PROXY=http://192.0.2.10:3128"}}).
+	n.ask(question{Image: registry + "/app", Env: []string{"HTTPS_PROXY=http://192.0.2.10:3128"}}).
 		wantFailure(1, "ecr: GetAuthorizationToken at "+ecrAPI, "192.0.2.10:3128", "connection refused", "proxy")
 }

@@ -33,7 +33,7 @@ func TestThePublicRegistryIsAskedInOnePlace(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
 			n.attach(nodeRole, aws.ECRPublicToken, aws.BearerToken)
-			token := n.ask(question{image: test.host + "/eks/pause", env: test.env}).wantCredential(test.host, nodeRole)
+			token := n.ask(question{Image: test.host + "/eks/pause", Env: test.env}).wantCredential(test.host, nodeRole)
 			n.wantCalls(askIMDS, askPublic(test.api))
 			if token.Service != "ecr-public" || token.Region != "us-east-1" {
 				t.Errorf("a token of %s in %s", token.Service, token.Region)
@@ -62,12 +62,12 @@ func TestWithoutATokenThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
 			n.attach(test.role, test.may...)
-			first := n.ask(question{image: public + "/eks/pause"})
-			first.wantNothing(time.Minute, 5*time.Minute)
-			first.wantWithin(5 * time.Second)
+			first := n.ask(question{Image: public + "/eks/pause"})
+			first.WantNothing(time.Minute, 5*time.Minute)
+			first.WantWithin(5 * time.Second)
 			n.wantCalls(test.asks...)
 
-			n.ask(question{image: public + "/another/image"}).wantNothing(time.Minute, 5*time.Minute)
+			n.ask(question{Image: public + "/another/image"}).WantNothing(time.Minute, 5*time.Minute)
 			n.wantCalls()
 		})
 	}
@@ -75,10 +75,10 @@ func TestWithoutATokenThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
 
 func TestWithoutMetadataThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
 	n := bootNode(t)
-	q := question{image: public + "/eks/pause", env: []string{"AWS_EC2_METADATA_DISABLED=true"}}
-	n.ask(q).wantNothing(time.Minute, 5*time.Minute)
+	q := question{Image: public + "/eks/pause", Env: []string{"AWS_EC2_METADATA_DISABLED=true"}}
+	n.ask(q).WantNothing(time.Minute, 5*time.Minute)
 	n.wantCalls()
-	n.ask(q).wantNothing(time.Minute, 5*time.Minute)
+	n.ask(q).WantNothing(time.Minute, 5*time.Minute)
 	n.wantCalls()
 }
 
@@ -96,7 +96,7 @@ func TestTroubleOfThePublicRegistryIsAFailure(t *testing.T) {
 			n := bootNode(t)
 			n.attach(nodeRole, aws.ECRPublicToken, aws.BearerToken)
 			n.cloud.Faults.Always("ecr-public", "", test.fault)
-			n.ask(question{image: public + "/eks/pause"}).
+			n.ask(question{Image: public + "/eks/pause"}).
 				wantFailure(1, append(test.says, "ecr-public: GetAuthorizationToken at "+publicAPI, "the public registry", "the node's identity")...)
 		})
 	}

@@ -8,6 +8,7 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // A token is asked for anew when about half of its life is over: once, before
@@ -15,7 +16,7 @@ import (
 func TestATokenIsRefreshedBeforeItEnds(t *testing.T) {
 	n := bootNode(t)
 	n.aws.Configure(func(s *aws.Settings) { s.Token.Life = 4 * time.Second })
-	q := question{image: registry + "/app"}
+	q := question{Image: registry + "/app"}
 	first := n.ask(q).wantCredential(registry, nodeRole)
 	if first.keep != 0 {
 		t.Errorf("the kubelet keeps a token of four seconds for %s", first.keep)
@@ -45,7 +46,7 @@ func TestATokenIsRefreshedBeforeItEnds(t *testing.T) {
 func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	n := bootNode(t)
 	n.aws.Configure(func(s *aws.Settings) { s.Token.Life = 5 * time.Second })
-	q := question{image: registry + "/app"}
+	q := question{Image: registry + "/app"}
 	first := n.ask(q).wantCredential(registry, nodeRole)
 	n.cloud.Calls.Reset()
 	n.cloud.Faults.Always("ecr", "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Minute})
@@ -55,21 +56,21 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 		served = n.ask(q)
 		return n.cloud.Calls.Count("ecr", "") > 0
 	})
-	if !strings.Contains(served.stderr, "refresh failed") || !strings.Contains(served.stderr, "status 429") {
-		t.Errorf("the log does not say that the refresh failed: %s", served.stderr)
+	if !strings.Contains(served.Stderr, "refresh failed") || !strings.Contains(served.Stderr, "status 429") {
+		t.Errorf("the log does not say that the refresh failed: %s", served.Stderr)
 	}
-	if secret := tokenLike.FindString(served.stderr); secret != "" {
+	if secret := cloudtest.Secret(served.Stderr); secret != "" {
 		t.Errorf("%q in the log may be a secret", secret)
 	}
 	for _, a := range []answer{served, n.ask(q)} {
-		response, keep := a.response()
+		response, keep := a.Response()
 		if response.Auth[registry].Password != first.password || keep != 0 {
 			t.Errorf("served another token, or to be kept for %s", keep)
 		}
 	}
 
 	var last answer
-	eventually(t, "the token's end", func() bool { last = n.ask(q); return last.exit != 0 })
+	eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
 	last.wantFailure(1, "status 429", "ago to another process")
 	n.wantCalls(askIMDS, askECR(ecrAPI))
 }

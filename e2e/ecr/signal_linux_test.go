@@ -18,7 +18,7 @@ func TestASignalEndsARunAndLeavesNothing(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			n := bootNode(t)
-			q := question{image: registry + "/app"}
+			q := question{Image: registry + "/app"}
 			hanging := n.startHanging(q, plugin)
 			begin := time.Now()
 			if err := hanging.Process.Signal(signal); err != nil {
@@ -46,10 +46,10 @@ func TestASignalEndsARunAndLeavesNothing(t *testing.T) {
 func (n *node) startHanging(q question, program string, args ...string) *run {
 	n.t.Helper()
 	n.cloud.Faults.Always("ecr", "", cloud.Hang{})
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(n.t.Context(), cloudtest.Patience)
 	n.t.Cleanup(cancel)
-	command := q.command(ctx, program, args...)
-	command.Stdin = bytes.NewReader(q.request(n.t))
+	command := cloudtest.Question(q).Command(ctx, program, args...)
+	command.Stdin = bytes.NewReader(cloudtest.Question(q).Request(n.t))
 	r := n.start(command)
 	eventually(n.t, "ECR being asked", func() bool { return n.cloud.Calls.Count("ecr", "") > 0 })
 	return r

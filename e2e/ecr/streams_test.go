@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 func TestARequestThatIsNoneIsOneLine(t *testing.T) {
 	n := bootNode(t)
-	good := string(question{image: registry + "/app"}.request(t))
+	good := string(cloudtest.Question(question{Image: registry + "/app"}).Request(t))
 	for name, stdin := range map[string]string{
 		"nothing":          "",
 		"blanks":           " \n\t",
@@ -25,14 +27,14 @@ func TestARequestThatIsNoneIsOneLine(t *testing.T) {
 		"2 MiB of garbage": strings.Repeat("x", 2<<20),
 		"2 MiB of blanks":  strings.Repeat(" ", 2<<20),
 		"2 MiB of request": strings.ReplaceAll(good, registry+"/app", registry+"/"+strings.Repeat("x", 2<<20)),
-		"2 MiB of token":   string(question{image: registry + "/app", token: strings.Repeat("x", 2<<20)}.request(t)),
+		"2 MiB of token":   string(cloudtest.Question(question{Image: registry + "/app", Token: strings.Repeat("x", 2<<20)}).Request(t)),
 		"deep nesting":     strings.Repeat("[", 100_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := n.in(t)
 			a := n.write(question{}, []byte(stdin))
 			a.wantFailure(1)
-			a.wantWithin(5 * time.Second)
+			a.WantWithin(5 * time.Second)
 			n.wantCalls()
 		})
 	}
@@ -42,9 +44,9 @@ func TestARequestThatIsNoneIsOneLine(t *testing.T) {
 // more once its input has ended.
 func TestARequestThatComesInPiecesIsOne(t *testing.T) {
 	n := bootNode(t)
-	q := question{image: registry + "/app"}
-	command := q.command(t.Context(), plugin)
-	request := q.request(t)
+	q := question{Image: registry + "/app"}
+	command := cloudtest.Question(q).Command(t.Context(), plugin)
+	request := cloudtest.Question(q).Request(t)
 	reader, writer := io.Pipe()
 	command.Stdin = reader
 	go func() {
@@ -72,15 +74,15 @@ func TestAnAnswerThatCannotBeWrittenIsAFailure(t *testing.T) {
 	for name, stdout := range map[string]*os.File{"reader gone": closed, "no room": full} {
 		t.Run(name, func(t *testing.T) {
 			bootNode(t)
-			q := question{image: registry + "/app"}
-			command := q.command(t.Context(), plugin)
-			command.Stdin = bytes.NewReader(q.request(t))
+			q := question{Image: registry + "/app"}
+			command := cloudtest.Question(q).Command(t.Context(), plugin)
+			command.Stdin = bytes.NewReader(cloudtest.Question(q).Request(t))
 			var stderr bytes.Buffer
 			command.Stdout, command.Stderr = stdout, &stderr
 			if err := command.Run(); err == nil {
 				t.Error("exit code 0")
 			}
-			if secret := tokenLike.FindString(stderr.String()); secret != "" {
+			if secret := cloudtest.Secret(stderr.String()); secret != "" {
 				t.Errorf("%q on stderr may be a secret", secret)
 			}
 		})

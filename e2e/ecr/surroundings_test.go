@@ -3,6 +3,8 @@ package ecr_test
 import (
 	"bytes"
 	"testing"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // The kubelet may be started by hand, or by something that closes what it does
@@ -23,9 +25,9 @@ func TestTheSurroundingsOfARunDoNotMatter(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
-			q := question{image: registry + "/app", env: test.env}
-			command := q.command(t.Context(), "sh", "-c", test.script, "sh", plugin)
-			command.Stdin = bytes.NewReader(q.request(t))
+			q := question{Image: registry + "/app", Env: test.env}
+			command := cloudtest.Question(q).Command(t.Context(), "sh", "-c", test.script, "sh", plugin)
+			command.Stdin = bytes.NewReader(cloudtest.Question(q).Request(t))
 			n.start(command).answer().wantCredential(registry, nodeRole)
 			n.ask(q).wantCredential(registry, nodeRole)
 			n.wantCalls(askIMDS, askECR(ecrAPI))

@@ -15,7 +15,7 @@ import (
 // read, so one is enough for all of them.
 func TestATokenIsAskedForOnce(t *testing.T) {
 	n := bootNode(t)
-	cold := n.ask(question{image: registry + "/project/team/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+	cold := n.ask(question{Image: registry + "/project/team/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 	n.wantCalls(askMetadata)
 	if cold.keep != 10*time.Minute {
 		t.Errorf("the kubelet keeps it for %s, want 10m", cold.keep)
@@ -30,7 +30,7 @@ func TestATokenIsAskedForOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := n.in(t)
-			warm := n.ask(question{image: test.image}).wantCredential(test.registry, gcp.Account(nodeAccount))
+			warm := n.ask(question{Image: test.image}).wantCredential(test.registry, gcp.Account(nodeAccount))
 			n.wantCalls()
 			if warm.password != cold.password {
 				t.Error("another token than the first")
@@ -41,7 +41,7 @@ func TestATokenIsAskedForOnce(t *testing.T) {
 
 func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 	n := bootNode(t)
-	n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+	n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 	files := 0
 	err := filepath.WalkDir(cloudtest.CacheDir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -70,7 +70,7 @@ func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 func TestWithoutACacheEveryRunAsks(t *testing.T) {
 	n := bootNode(t)
 	for range 2 {
-		n.ask(question{image: registry + "/p/r/app", args: []string{"--cache-dir="}}).wantCredential(registry, gcp.Account(nodeAccount))
+		n.ask(question{Image: registry + "/p/r/app", Args: []string{"--cache-dir="}}).wantCredential(registry, gcp.Account(nodeAccount))
 		n.wantCalls(askMetadata)
 	}
 	if _, err := os.Stat(cloudtest.CacheDir); !os.IsNotExist(err) {
@@ -82,7 +82,7 @@ func TestWithoutACacheEveryRunAsks(t *testing.T) {
 func TestTheLongestTokenIsKeptWhole(t *testing.T) {
 	n := bootNode(t)
 	n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Token.Shape = gcp.LongestToken })
-	q := question{image: registry + "/p/r/app"}
+	q := question{Image: registry + "/p/r/app"}
 	first := n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
 	n.wantCalls(askMetadata)
 	if second := n.ask(q).wantCredential(registry, gcp.Account(nodeAccount)); len(first.password) < 12000 || second.password != first.password {

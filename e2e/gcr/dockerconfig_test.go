@@ -31,9 +31,9 @@ func (n *node) withAttribute(name, value string) {
 func (a answer) wantLogin(registry, username, password string) {
 	t := a.node.t
 	t.Helper()
-	response, keep := a.response()
-	if a.stderr != "" {
-		t.Errorf("stderr: %s", a.stderr)
+	response, keep := a.Response()
+	if a.Stderr != "" {
+		t.Errorf("stderr: %s", a.Stderr)
 	}
 	if response.CacheKeyType != credentialprovider.ImagePluginCacheKeyType {
 		t.Errorf("cacheKeyType %q, want Image", response.CacheKeyType)
@@ -53,7 +53,7 @@ func (a answer) wantLogin(registry, username, password string) {
 // wantPublic fails the test unless the answer is to pull without a login.
 func (a answer) wantPublic() {
 	a.node.t.Helper()
-	response, _ := a.response()
+	response, _ := a.Response()
 	if len(response.Auth) != 0 {
 		a.node.t.Errorf("auth for %d registries, want none", len(response.Auth))
 	}
@@ -86,7 +86,7 @@ func TestTheDockerConfigurationOfTheInstance(t *testing.T) {
 			host, _, _ := strings.Cut(test.image, "/")
 			n := bootNode(t)
 			n.withAttribute("google-dockercfg", test.document)
-			q := question{image: test.image, args: configFlow}
+			q := question{Image: test.image, Args: configFlow}
 			n.ask(q).wantLogin(host, test.username, test.password)
 			n.wantCalls(askAttribute)
 			n.ask(q).wantLogin(host, test.username, test.password)
@@ -99,9 +99,9 @@ func TestWhatTheDockerConfigurationDoesNotNameIsPulledAnonymously(t *testing.T) 
 	n := bootNode(t)
 	n.withAttribute("google-dockercfg", `{"auths":{"`+mirror+`/team":{"auth":"`+base64Login("user:pass")+`"}}}`)
 	for _, image := range []string{"other.example.com/team/app", mirror + "/team-b/app", mirror + "/app", mirror + ".evil.com/team/app", "auths/app", "gcr.io/project/app"} {
-		n.ask(question{image: image, args: configFlow}).wantPublic()
+		n.ask(question{Image: image, Args: configFlow}).wantPublic()
 	}
-	n.ask(question{image: mirror + "/team/app", args: configFlow}).wantLogin(mirror, "user", "pass")
+	n.ask(question{Image: mirror + "/team/app", Args: configFlow}).wantLogin(mirror, "user", "pass")
 	n.wantCalls(askAttribute)
 }
 
@@ -110,8 +110,8 @@ func TestWhatTheDockerConfigurationDoesNotNameIsPulledAnonymously(t *testing.T) 
 func TestTheDockerConfigurationIsOffByDefault(t *testing.T) {
 	n := bootNode(t)
 	n.withAttribute("google-dockercfg", `{"`+mirror+`":{"auth":"`+base64Login("user:pass")+`"}}`)
-	n.ask(question{image: mirror + "/app"}).wantNothing()
-	n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+	n.ask(question{Image: mirror + "/app"}).wantNothing()
+	n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 	n.wantCalls(askMetadata)
 }
 
@@ -137,7 +137,7 @@ func TestADockerConfigurationOfNoUseIsAFailure(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
 			test.prepare(n)
-			q := question{image: mirror + "/app", args: configFlow}
+			q := question{Image: mirror + "/app", Args: configFlow}
 			n.ask(q).wantFailure(1, append(test.says, mirror+": ")...)
 			n.cloud.Calls.Reset()
 			n.ask(q).wantFailure(1, append(test.says, "ago to another process")...)
@@ -172,7 +172,7 @@ func TestTheDockerConfigurationAtAnAddress(t *testing.T) {
 	asked := n.serveDocument(`{"auths":{"https://` + mirror + `":{"auth":"` + base64Login("user:pass") + `"}}}`)
 	n.withAttribute("google-dockercfg-url", "https://config.example.com/dockercfg\n")
 	for range 2 {
-		n.ask(question{image: mirror + "/app", args: urlFlow}).wantLogin(mirror, "user", "pass")
+		n.ask(question{Image: mirror + "/app", Args: urlFlow}).wantLogin(mirror, "user", "pass")
 	}
 	n.wantCalls(askAttribute)
 	if *asked != 1 {
@@ -195,7 +195,7 @@ func TestAnAddressThatIsNotFollowed(t *testing.T) {
 			n := bootNode(t)
 			asked := n.serveDocument("{}")
 			n.withAttribute("google-dockercfg-url", address)
-			n.ask(question{image: mirror + "/app", args: urlFlow}).wantFailure(1, "google-dockercfg-url")
+			n.ask(question{Image: mirror + "/app", Args: urlFlow}).wantFailure(1, "google-dockercfg-url")
 			n.wantCalls(askAttribute)
 			if *asked != 0 {
 				t.Error("it was followed")
@@ -205,7 +205,7 @@ func TestAnAddressThatIsNotFollowed(t *testing.T) {
 	t.Run("a host that does not exist", func(t *testing.T) {
 		n := bootNode(t)
 		n.withAttribute("google-dockercfg-url", "https://gone.example.com/dockercfg")
-		n.ask(question{image: mirror + "/app", args: urlFlow}).wantFailure(1, "gone.example.com", "no such host")
+		n.ask(question{Image: mirror + "/app", Args: urlFlow}).wantFailure(1, "gone.example.com", "no such host")
 	})
 }
 
@@ -220,7 +220,7 @@ func TestADockerConfigurationOnTheNodesOwnLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.withAttribute("google-dockercfg-url", "http://169.254.1.1/dockercfg")
-	n.ask(question{image: mirror + "/app", args: urlFlow, env: []string{"HTTP_PROXY=http://192.0.2.3:3128"}}).wantLogin(mirror, "user", "pass")
+	n.ask(question{Image: mirror + "/app", Args: urlFlow, Env: []string{"HTTP_PROXY=http://192.0.2.3:3128"}}).wantLogin(mirror, "user", "pass")
 	n.wantCalls(askAttribute)
 }
 
@@ -231,6 +231,6 @@ func TestADockerConfigurationIsNoPods(t *testing.T) {
 	q := n.pod(shop, wifAudience, time.Hour).question(mirror+"/app", configFlow...)
 	n.ask(q).wantFailure(1, "service account shop/web", "--node-fallback")
 	n.wantCalls()
-	q.args = append(q.args, "--node-fallback")
+	q.Args = append(q.Args, "--node-fallback")
 	n.ask(q).wantLogin(mirror, "user", "pass")
 }

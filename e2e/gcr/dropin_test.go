@@ -24,8 +24,8 @@ func TestTheVendorsCommandLineIsAccepted(t *testing.T) {
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			n := bootNode(t)
-			a := n.ask(question{image: registry + "/p/r/app", args: args})
-			a.stderr = "" // the log that was asked for
+			a := n.ask(question{Image: registry + "/p/r/app", Args: args})
+			a.Stderr = "" // the log that was asked for
 			a.wantCredential(registry, gcp.Account(nodeAccount))
 			n.wantCalls(askMetadata)
 		})
@@ -48,7 +48,7 @@ func TestTheVendorsVariableCapsHowLongTheKubeletKeepsAnAnswer(t *testing.T) {
 		t.Run(test.duration+" of "+test.life.String(), func(t *testing.T) {
 			n := bootNode(t)
 			n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Token.Life, s.Metadata.RenewBefore = test.life, time.Second })
-			token := n.ask(question{image: registry + "/p/r/app", env: []string{"KUBE_SIDECAR_CACHE_DURATION=" + test.duration}}).
+			token := n.ask(question{Image: registry + "/p/r/app", Env: []string{"KUBE_SIDECAR_CACHE_DURATION=" + test.duration}}).
 				wantCredential(registry, gcp.Account(nodeAccount))
 			if token.keep < test.least || token.keep > test.most {
 				t.Errorf("the kubelet keeps it for %s, want %s to %s", token.keep, test.least, test.most)
@@ -67,7 +67,7 @@ func TestTheVendorsVariableSaysWhatTheKubeletKeepsAnAnswerFor(t *testing.T) {
 	} {
 		t.Run(value, func(t *testing.T) {
 			n := bootNode(t)
-			response, _ := n.ask(question{image: registry + "/p/r/app", env: []string{"KUBE_SIDECAR_CACHE_TYPE=" + value}}).response()
+			response, _ := n.ask(question{Image: registry + "/p/r/app", Env: []string{"KUBE_SIDECAR_CACHE_TYPE=" + value}}).Response()
 			if response.CacheKeyType != want || len(response.Auth) != 1 {
 				t.Errorf("cacheKeyType %q for %d registries, want %q for 1", response.CacheKeyType, len(response.Auth), want)
 			}
@@ -82,17 +82,17 @@ func TestAMistakeOfTheOperatorIsExitCode2(t *testing.T) {
 		question
 		says string
 	}{
-		{"unknown flag", question{args: []string{"--auth-flo=x"}}, "unknown flag"},
-		{"unknown flow", question{args: []string{"--authFlow=gcloud"}}, "authFlow"},
-		{"cache type of the kubelet's spelling", question{env: []string{"KUBE_SIDECAR_CACHE_TYPE=Image"}}, "cacheType"},
-		{"duration that is none", question{env: []string{"KUBE_SIDECAR_CACHE_DURATION=ten"}}, "KUBE_SIDECAR_CACHE_DURATION"},
-		{"duration below zero", question{env: []string{"KUBE_SIDECAR_CACHE_DURATION=-10s"}}, "maxKubeletCache"},
-		{"not ours", question{args: []string{"--config", file(t, "apiVersion: regcred/v1\nkind: ECRCredentialProviderConfig\n")}}, "GCRCredentialProviderConfig"},
-		{"unknown field", question{args: []string{"--config", configFile(t, "projectId: x\n")}}, "projectId"},
+		{"unknown flag", question{Args: []string{"--auth-flo=x"}}, "unknown flag"},
+		{"unknown flow", question{Args: []string{"--authFlow=gcloud"}}, "authFlow"},
+		{"cache type of the kubelet's spelling", question{Env: []string{"KUBE_SIDECAR_CACHE_TYPE=Image"}}, "cacheType"},
+		{"duration that is none", question{Env: []string{"KUBE_SIDECAR_CACHE_DURATION=ten"}}, "KUBE_SIDECAR_CACHE_DURATION"},
+		{"duration below zero", question{Env: []string{"KUBE_SIDECAR_CACHE_DURATION=-10s"}}, "maxKubeletCache"},
+		{"not ours", question{Args: []string{"--config", file(t, "apiVersion: regcred/v1\nkind: ECRCredentialProviderConfig\n")}}, "GCRCredentialProviderConfig"},
+		{"unknown field", question{Args: []string{"--config", configFile(t, "projectId: x\n")}}, "projectId"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
-			test.image = registry + "/p/r/app"
+			test.Image = registry + "/p/r/app"
 			n.ask(test.question).wantFailure(2, test.says)
 			n.wantCalls()
 		})
@@ -104,9 +104,9 @@ func TestEveryVersionOfTheProtocolIsAnsweredInKind(t *testing.T) {
 	for _, version := range []string{"v1", "v1beta1", "v1alpha1"} {
 		t.Run(version, func(t *testing.T) {
 			n := bootNode(t)
-			q := question{apiVersion: "credentialprovider.kubelet.k8s.io/" + version, image: registry + "/p/r/app"}
+			q := question{APIVersion: "credentialprovider.kubelet.k8s.io/" + version, Image: registry + "/p/r/app"}
 			n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
-			q.image = "registry.k8s.io/pause"
+			q.Image = "registry.k8s.io/pause"
 			n.ask(q).wantNothing()
 		})
 	}
@@ -114,16 +114,16 @@ func TestEveryVersionOfTheProtocolIsAnsweredInKind(t *testing.T) {
 
 func TestHelpShowsAConfigurationOfTheKubelet(t *testing.T) {
 	n := bootNode(t)
-	a := n.write(question{args: []string{"--help"}}, nil)
-	if a.exit != 0 || a.stderr != "" {
-		t.Errorf("exit code %d, %s", a.exit, a.stderr)
+	a := n.write(question{Args: []string{"--help"}}, nil)
+	if a.Exit != 0 || a.Stderr != "" {
+		t.Errorf("exit code %d, %s", a.Exit, a.Stderr)
 	}
 	for _, want := range []string{
 		"kind: CredentialProviderConfig", "- name: gcr-credential-provider", `"docker.*.rep.pkg.dev"`,
 		"--authFlow", "--identity-provider", "--project-id", "--workload-identity-provider", "--service-account",
 		"--credentials-file", "$GOOGLE_APPLICATION_CREDENTIALS", "$KUBE_SIDECAR_CACHE_DURATION", "$KUBE_SIDECAR_CACHE_TYPE",
 	} {
-		if !strings.Contains(a.stdout, want) {
+		if !strings.Contains(a.Stdout, want) {
 			t.Errorf("help does not show %s", want)
 		}
 	}
@@ -133,8 +133,8 @@ func TestHelpShowsAConfigurationOfTheKubelet(t *testing.T) {
 func TestTheVersionNamesThePlugin(t *testing.T) {
 	n := bootNode(t)
 	var version struct{ Name, Version string }
-	a := n.write(question{args: []string{"--version=json"}}, nil)
-	if err := json.Unmarshal([]byte(a.stdout), &version); err != nil || version.Name != "gcr-credential-provider" || version.Version == "" {
-		t.Errorf("%q, %v", a.stdout, err)
+	a := n.write(question{Args: []string{"--version=json"}}, nil)
+	if err := json.Unmarshal([]byte(a.Stdout), &version); err != nil || version.Name != "gcr-credential-provider" || version.Version == "" {
+		t.Errorf("%q, %v", a.Stdout, err)
 	}
 }

@@ -56,12 +56,12 @@ func TestAFailureOfTheMetadataServerSaysEverythingAndIsRecorded(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootNode(t)
 			test.prepare(n)
-			q := question{image: registry + "/p/r/app"}
+			q := question{Image: registry + "/p/r/app"}
 			says := slices.Concat(test.says, []string{registry + ": ", "metadata", metadataAPI})
 
 			first := n.ask(q)
 			first.wantFailure(1, says...)
-			first.wantWithin(20 * time.Second)
+			first.WantWithin(20 * time.Second)
 			if asked := n.cloud.Calls.Count("metadata", "GetToken"); asked < 1 || asked > 8 {
 				t.Errorf("the token was asked for %d times", asked)
 			}
@@ -81,9 +81,9 @@ func tokens(shape gcp.TokenShape) func(*node) {
 // soon: nothing is waited for.
 func TestWithoutAMetadataServerTheOperatorIsToldWhatToConfigure(t *testing.T) {
 	n := bootOutside(t)
-	a := n.ask(question{image: registry + "/p/r/app"})
+	a := n.ask(question{Image: registry + "/p/r/app"})
 	a.wantFailure(1, metadataAPI, "GOOGLE_APPLICATION_CREDENTIALS")
-	a.wantWithin(20 * time.Second)
+	a.WantWithin(20 * time.Second)
 	n.wantCalls()
 }
 
@@ -98,7 +98,7 @@ func TestARefusalIsNotRepeated(t *testing.T) {
 			n := bootNode(t)
 			prepare(n)
 			for range 5 {
-				n.ask(question{image: registry + "/p/r/app"}).wantFailure(1)
+				n.ask(question{Image: registry + "/p/r/app"}).wantFailure(1)
 			}
 			n.wantCalls(askMetadata[:1])
 		})
@@ -117,9 +117,9 @@ func TestAHiccupOfTheMetadataServerPasses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
 			n.cloud.Faults.First(1, "metadata", "GetToken", fault)
-			a := n.ask(question{image: registry + "/p/r/app"})
+			a := n.ask(question{Image: registry + "/p/r/app"})
 			a.wantCredential(registry, gcp.Account(nodeAccount))
-			a.wantWithin(5 * time.Second)
+			a.WantWithin(5 * time.Second)
 			if asked := n.cloud.Calls.Count("metadata", "GetToken"); asked != 2 {
 				t.Errorf("asked %d times, want 2", asked)
 			}
@@ -132,12 +132,12 @@ func TestASlowMetadataServerIsWaitedFor(t *testing.T) {
 	t.Run("answers after 2.5 s", func(t *testing.T) {
 		n := bootNode(t)
 		n.cloud.Faults.Always("metadata", "GetToken", cloud.Slow{Delay: 2500 * time.Millisecond})
-		n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+		n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 	})
 	t.Run("hangs once", func(t *testing.T) {
 		n := bootNode(t)
 		n.cloud.Faults.First(1, "metadata", "GetToken", cloud.Hang{})
-		n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+		n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 	})
 	t.Run("listens a second late", func(t *testing.T) {
 		n := bootOutside(t)
@@ -150,7 +150,7 @@ func TestASlowMetadataServerIsWaitedFor(t *testing.T) {
 			time.Sleep(time.Second)
 			placed <- n.gcp.PlaceMetadata(n.cloud)
 		}()
-		n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+		n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 		if err := <-placed; err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +161,7 @@ func TestASlowMetadataServerIsWaitedFor(t *testing.T) {
 func TestATokenOfUnknownScopesIsUsed(t *testing.T) {
 	n := bootNode(t)
 	n.cloud.Faults.Always("metadata", "GetScopes", cloud.Refusal{Status: http.StatusNotFound})
-	n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+	n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 }
 
 func TestEveryScopeThatReadsRegistriesIsEnough(t *testing.T) {
@@ -172,7 +172,7 @@ func TestEveryScopeThatReadsRegistriesIsEnough(t *testing.T) {
 		t.Run(scope, func(t *testing.T) {
 			n := bootNode(t)
 			n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Scopes = []string{gcp.LoggingWrite, scope} })
-			n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+			n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 		})
 	}
 }
@@ -187,7 +187,7 @@ func TestTheMetadataServerOfTheEnvironment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
-			n.ask(question{image: registry + "/p/r/app", env: []string{"GCE_METADATA_HOST=" + host}}).wantCredential(registry, gcp.Account(nodeAccount))
+			n.ask(question{Image: registry + "/p/r/app", Env: []string{"GCE_METADATA_HOST=" + host}}).wantCredential(registry, gcp.Account(nodeAccount))
 			if asked := n.cloud.Calls.Of("metadata", "GetToken"); len(asked) != 1 || n.cloud.Calls.Count("dns", "") != 0 {
 				t.Errorf("asked\n%s", n.cloud.Calls)
 			}
@@ -195,7 +195,7 @@ func TestTheMetadataServerOfTheEnvironment(t *testing.T) {
 	}
 	t.Run("with a scheme", func(t *testing.T) {
 		n := bootNode(t)
-		n.ask(question{image: registry + "/p/r/app", env: []string{"GCE_METADATA_HOST=http://169.254.169.254"}}).
+		n.ask(question{Image: registry + "/p/r/app", Env: []string{"GCE_METADATA_HOST=http://169.254.169.254"}}).
 			wantFailure(1, "GCE_METADATA_HOST", "scheme")
 		n.wantCalls()
 	})

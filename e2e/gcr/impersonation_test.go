@@ -22,15 +22,15 @@ func TestAPodPullsAsAGoogleServiceAccount(t *testing.T) {
 	for name, ask := range map[string]func(question) question{
 		"annotation": func(q question) question { return q.annotated(accountAnnotation, pullAccount) },
 		"flag": func(q question) question {
-			q.args = slices.Concat(q.args, []string{"--service-account", pullAccount})
+			q.Args = slices.Concat(q.Args, []string{"--service-account", pullAccount})
 			return q
 		},
 		"file": func(q question) question {
-			q.args = slices.Concat(q.args, []string{"--config", configFile(t, "serviceAccount: "+pullAccount+"\n")})
+			q.Args = slices.Concat(q.Args, []string{"--config", configFile(t, "serviceAccount: "+pullAccount+"\n")})
 			return q
 		},
 		"annotation before flag": func(q question) question {
-			q.args = slices.Concat(q.args, []string{"--service-account", nodeAccount})
+			q.Args = slices.Concat(q.Args, []string{"--service-account", nodeAccount})
 			return q.annotated(accountAnnotation, pullAccount)
 		},
 	} {
@@ -134,7 +134,7 @@ func TestAnImpersonationThatIsRefused(t *testing.T) {
 			says := slices.Concat(test.says, []string{registry, credentialsAPI, "service account shop/web", pullAccount})
 			first := n.ask(q)
 			first.wantFailure(1, says...)
-			first.wantWithin(30 * time.Second)
+			first.WantWithin(30 * time.Second)
 			if n.cloud.Calls.Count("metadata", "") != 0 {
 				t.Error("the node's identity was asked for")
 			}

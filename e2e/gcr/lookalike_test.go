@@ -35,7 +35,7 @@ func TestWhatIsNotGooglesGetsNothingAndCausesNoCall(t *testing.T) {
 	for _, host := range append(notGoogles, "nginx", "library/nginx") {
 		t.Run(host, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{image: host + "/app"}).wantNothing()
+			n.ask(question{Image: host + "/app"}).wantNothing()
 			n.wantCalls()
 		})
 	}
@@ -62,7 +62,7 @@ func TestWhatIsNoReferenceIsRefusedWithoutACall(t *testing.T) {
 	} {
 		t.Run(image, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{image: image}).wantFailure(1, "image reference")
+			n.ask(question{Image: image}).wantFailure(1, "image reference")
 			n.wantCalls()
 		})
 	}

@@ -83,18 +83,18 @@ func TestTheNodesIdentityIsInAFile(t *testing.T) {
 	} {
 		for how, q := range map[string]func(path string) question{
 			"variable": func(path string) question {
-				return question{env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
+				return question{Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
 			},
-			"flag": func(path string) question { return question{args: []string{"--credentials-file", path}} },
+			"flag": func(path string) question { return question{Args: []string{"--credentials-file", path}} },
 			"file": func(path string) question {
-				return question{args: []string{"--config", configFile(t, "credentialsFile: "+path+"\n")}}
+				return question{Args: []string{"--config", configFile(t, "credentialsFile: "+path+"\n")}}
 			},
 		} {
 			t.Run(test.name+" by "+how, func(t *testing.T) {
 				n := bootOutside(t)
 				content := test.content(n)
 				q := q(file(t, content))
-				q.image = registry + "/p/r/app"
+				q.Image = registry + "/p/r/app"
 				token := n.ask(q).wantCredential(registry, test.principal)
 				if token.keep != 10*time.Minute {
 					t.Errorf("the kubelet keeps it for %s, want 10m", token.keep)
@@ -124,7 +124,7 @@ func TestASubjectTokenFromTheNodesOwnLink(t *testing.T) {
 	path := file(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
 		"url": "http://169.254.1.1/token", "headers": map[string]any{"X-Who": "node"},
 	}}))
-	n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path, "HTTP_PROXY=http://192.0.2.3:3128"}}).
+	n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path, "HTTP_PROXY=http://192.0.2.3:3128"}}).
 		wantCredential(registry, ownPrincipal(shop))
 	n.wantCalls(askSTS)
 }
@@ -138,10 +138,10 @@ func TestASubjectTokenFromAProgram(t *testing.T) {
 	path := file(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
 		"executable": map[string]any{"command": "/bin/cat " + printed, "timeout_millis": 5000},
 	}}))
-	q := question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
+	q := question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
 	n.ask(q).wantFailure(1, path, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES")
 	n.wantCalls()
-	q.env = append(q.env, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1")
+	q.Env = append(q.Env, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1")
 	n.ask(q).wantCredential(registry, ownPrincipal(shop))
 	n.wantCalls(askSTS)
 }
@@ -183,7 +183,7 @@ func TestAFileWithAnAddressOfOthersIsRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootOutside(t)
 			path := file(t, n.externalAccount(test.changes))
-			n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, test.says)
+			n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, test.says)
 			n.wantCalls()
 		})
 	}
@@ -203,7 +203,7 @@ func TestAFileWithAnAddressOfOthersIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := bootOutside(t)
 			path := file(t, change(n.key(pullAccount)))
-			n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path)
+			n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path)
 			n.wantCalls()
 		})
 	}
@@ -213,17 +213,17 @@ func TestAFileWithAnAddressOfOthersIsRefused(t *testing.T) {
 		if err := os.Chmod(path, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, "can be written by")
+		n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, "can be written by")
 		n.wantCalls()
 	})
 	t.Run("not there", func(t *testing.T) {
 		n := bootNode(t) // whose metadata server is not asked instead
-		n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=/nonexistent.json"}}).wantFailure(1, "/nonexistent.json")
+		n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=/nonexistent.json"}}).wantFailure(1, "/nonexistent.json")
 		n.wantCalls()
 	})
 	t.Run("relative", func(t *testing.T) {
 		n := bootOutside(t)
-		n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=key.json"}}).wantFailure(2, "credentialsFile", "key.json")
+		n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=key.json"}}).wantFailure(2, "credentialsFile", "key.json")
 		n.wantCalls()
 	})
 }
@@ -240,7 +240,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := file(t, n.externalAccount(map[string]any{"token_url": "https://storage.googleapis.com/v1/token"}))
-	n.ask(question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, "307")
+	n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, "307")
 	if evil != 0 {
 		t.Error("the redirect was followed")
 	}
@@ -274,7 +274,7 @@ func TestAFilesIdentityThatIsRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootOutside(t)
 			path := file(t, test.content(n))
-			q := question{image: registry + "/p/r/app", env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
+			q := question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
 			n.ask(q).wantFailure(1, append(test.says, path)...)
 			n.cloud.Calls.Reset()
 			n.ask(q).wantFailure(1, append(test.says, "ago to another process")...)
@@ -287,10 +287,10 @@ func TestAFilesIdentityThatIsRefused(t *testing.T) {
 func TestAFileIsTheNodesAndNoPods(t *testing.T) {
 	n := bootOutside(t)
 	q := n.pod(shop, wifAudience, time.Hour).question(registry + "/p/r/app")
-	q.env = []string{"GOOGLE_APPLICATION_CREDENTIALS=" + n.keyFile(nodeAccount)}
+	q.Env = []string{"GOOGLE_APPLICATION_CREDENTIALS=" + n.keyFile(nodeAccount)}
 	n.ask(q).wantFailure(1, "service account shop/web", "--workload-identity-provider")
 	n.wantCalls()
-	q.args = wifArgs
+	q.Args = wifArgs
 	n.ask(q).wantCredential(registry, ownPrincipal(shop))
 	n.wantCalls(askSTS)
 }

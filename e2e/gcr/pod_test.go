@@ -77,18 +77,18 @@ func ownPrincipal(account oidc.ServiceAccount) gcp.Principal {
 
 // question asks for an image in the name of the pod.
 func (p pod) question(image string, args ...string) question {
-	return question{image: image, token: p.token, args: args}
+	return question{Image: image, Token: p.token, Args: args}
 }
 
 // annotated asks with annotations of the service account, each a name and its
 // value.
 func (q question) annotated(pairs ...string) question {
-	q.annotations = maps.Clone(q.annotations)
-	if q.annotations == nil {
-		q.annotations = map[string]string{}
+	q.Annotations = maps.Clone(q.Annotations)
+	if q.Annotations == nil {
+		q.Annotations = map[string]string{}
 	}
 	for i := 0; i < len(pairs); i += 2 {
-		q.annotations[pairs[i]] = pairs[i+1]
+		q.Annotations[pairs[i]] = pairs[i+1]
 	}
 	return q
 }

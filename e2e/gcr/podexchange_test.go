@@ -20,23 +20,23 @@ func TestAPodPullsAsItself(t *testing.T) {
 		principal gcp.Principal
 	}{
 		{"cluster of GKE", gkeAudience, func(q question) question {
-			q.args = gkeArgs
+			q.Args = gkeArgs
 			return q.annotated(enableAnnotation, "true")
 		}, principals + "example-project.svc.id.goog/subject/ns/shop/sa/web"},
 		{"cluster of GKE in a file", gkeAudience, func(q question) question {
-			q.args = []string{"--config", configFile(t, "identityProvider: "+clusterURL+"\nprojectID: example-project\n")}
+			q.Args = []string{"--config", configFile(t, "identityProvider: "+clusterURL+"\nprojectID: example-project\n")}
 			return q.annotated(enableAnnotation, "true")
 		}, principals + "example-project.svc.id.goog/subject/ns/shop/sa/web"},
 		{"provider by flag", wifAudience, func(q question) question {
-			q.args = wifArgs
+			q.Args = wifArgs
 			return q
 		}, ownPrincipal(shop)},
 		{"provider by variable", wifAudience, func(q question) question {
-			q.env = []string{"REGCRED_WORKLOAD_IDENTITY_PROVIDER=" + wifProvider}
+			q.Env = []string{"REGCRED_WORKLOAD_IDENTITY_PROVIDER=" + wifProvider}
 			return q
 		}, ownPrincipal(shop)},
 		{"provider by file", wifAudience, func(q question) question {
-			q.args = []string{"--config", configFile(t, "workloadIdentityProvider: "+wifProvider+"\n")}
+			q.Args = []string{"--config", configFile(t, "workloadIdentityProvider: "+wifProvider+"\n")}
 			return q
 		}, ownPrincipal(shop)},
 		{"provider by annotation", wifAudience, func(q question) question {
@@ -49,11 +49,11 @@ func TestAPodPullsAsItself(t *testing.T) {
 			return q.annotated(providerAnnotation, wifAudience)
 		}, ownPrincipal(shop)},
 		{"annotation before flag", wifAudience, func(q question) question {
-			q.args = []string{"--workload-identity-provider", strings.Replace(wifProvider, "/main", "/other", 1)}
+			q.Args = []string{"--workload-identity-provider", strings.Replace(wifProvider, "/main", "/other", 1)}
 			return q.annotated(providerAnnotation, wifProvider)
 		}, ownPrincipal(shop)},
 		{"--node-fallback does not matter", wifAudience, func(q question) question {
-			q.args = append([]string{"--node-fallback"}, wifArgs...)
+			q.Args = append([]string{"--node-fallback"}, wifArgs...)
 			return q
 		}, ownPrincipal(shop)},
 	} {
@@ -101,15 +101,15 @@ func TestAPodWithoutAnIdentity(t *testing.T) {
 		says []string
 	}{
 		"nothing is configured":            {question{}, []string{"--workload-identity-provider", "--identity-provider"}},
-		"the annotation of GKE is missing": {question{args: gkeArgs}, []string{enableAnnotation}},
-		"the annotation of GKE says no":    {question{args: gkeArgs}.annotated(enableAnnotation, "false"), []string{enableAnnotation}},
+		"the annotation of GKE is missing": {question{Args: gkeArgs}, []string{enableAnnotation}},
+		"the annotation of GKE says no":    {question{Args: gkeArgs}.annotated(enableAnnotation, "false"), []string{enableAnnotation}},
 		"the cluster is not configured":    {question{}.annotated(enableAnnotation, "true"), []string{"--identity-provider", "--project-id"}},
 		"an account to impersonate alone":  {question{}.annotated(accountAnnotation, pullAccount), []string{"--workload-identity-provider"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
 			q := test.question
-			q.image, q.token = registry+"/p/r/app", n.pod(shop, gkeAudience, time.Hour).token
+			q.Image, q.Token = registry+"/p/r/app", n.pod(shop, gkeAudience, time.Hour).token
 			n.ask(q).wantFailure(1, append(test.says, registry, "service account shop/web", "--node-fallback")...)
 			n.wantCalls()
 		})
@@ -119,13 +119,13 @@ func TestAPodWithoutAnIdentity(t *testing.T) {
 		q := n.pod(shop, gkeAudience, time.Hour).question(registry+"/p/r/app", "--node-fallback")
 		own := n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
 		n.wantCalls(askMetadata)
-		if n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount)).password != own.password {
+		if n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount)).password != own.password {
 			t.Error("the node's own token is another")
 		}
 	})
 	t.Run("is the node's own: a static pod has no service account", func(t *testing.T) {
 		n := bootNode(t)
-		n.ask(question{image: registry + "/p/r/app", args: wifArgs}).wantCredential(registry, gcp.Account(nodeAccount))
+		n.ask(question{Image: registry + "/p/r/app", Args: wifArgs}).wantCredential(registry, gcp.Account(nodeAccount))
 		n.wantCalls(askMetadata)
 	})
 }
@@ -141,7 +141,7 @@ func TestAHalfConfiguredClusterIsAMistakeOfTheOperator(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
-			n.ask(question{image: registry + "/p/r/app", args: args}).wantFailure(2, "settings: ")
+			n.ask(question{Image: registry + "/p/r/app", Args: args}).wantFailure(2, "settings: ")
 			n.wantCalls()
 		})
 	}
@@ -181,8 +181,8 @@ func TestAnInvalidAnnotationCausesNoCall(t *testing.T) {
 				q := p.question(registry+"/p/r/app", append([]string{"--node-fallback"}, wifArgs...)...).annotated(annotation, value)
 				a := n.ask(q)
 				a.wantFailure(1, registry, "service account shop/web", "annotation "+annotation)
-				if len(a.stderr) > 1024 {
-					t.Errorf("the line has %d characters", len(a.stderr))
+				if len(a.Stderr) > 1024 {
+					t.Errorf("the line has %d characters", len(a.Stderr))
 				}
 				n.wantCalls()
 			})

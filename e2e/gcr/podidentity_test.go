@@ -15,7 +15,7 @@ func TestServiceAccountsAreKeptApart(t *testing.T) {
 	ask := func(p pod) issued {
 		return n.ask(p.question(registry+"/p/r/app", wifArgs...)).wantCredential(registry, ownPrincipal(p.ServiceAccount))
 	}
-	node := n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+	node := n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 	n.wantCalls(askMetadata)
 	web := ask(n.pod(shop, wifAudience, time.Hour))
 	n.wantCalls(askSTS)
@@ -29,7 +29,7 @@ func TestServiceAccountsAreKeptApart(t *testing.T) {
 		if ask(n.pod(batch, wifAudience, time.Hour)).password != job.password {
 			t.Error("jobs got another token than before")
 		}
-		if n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount)).password != node.password {
+		if n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount)).password != node.password {
 			t.Error("the node got another token than before")
 		}
 	}

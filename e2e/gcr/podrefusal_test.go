@@ -72,7 +72,7 @@ func TestAFailureOfSTSIsOneLineAndIsRecorded(t *testing.T) {
 			says := slices.Concat(test.says, []string{registry + ": ", "sts", stsAPI, "service account shop/web"})
 			first := n.ask(q)
 			first.wantFailure(1, says...)
-			first.wantWithin(30 * time.Second)
+			first.WantWithin(30 * time.Second)
 			if n.cloud.Calls.Count("metadata", "") != 0 {
 				t.Error("the node's identity was asked for")
 			}
@@ -115,7 +115,7 @@ func TestABrokenServiceAccountTokenCausesNoCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{image: registry + "/p/r/app", token: token, args: slices.Concat(wifArgs, []string{"--node-fallback"})}).
+			n.ask(question{Image: registry + "/p/r/app", Token: token, Args: slices.Concat(wifArgs, []string{"--node-fallback"})}).
 				wantFailure(1, "service account token")
 			n.wantCalls()
 		})
@@ -131,5 +131,5 @@ func TestAFailureIsItsIdentitysOwn(t *testing.T) {
 	ask(shop).wantFailure(1, "PERMISSION_DENIED")
 	ask(batch).wantCredential(registry, gcp.Account(pullAccount))
 	n.ask(n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)).wantCredential(registry, ownPrincipal(shop))
-	n.ask(question{image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+	n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 }

@@ -24,10 +24,10 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 		asks []calls
 	}{
 		{"node", func(*node) (question, gcp.Principal) {
-			return question{image: registry + "/p/r/app"}, gcp.Account(nodeAccount)
+			return question{Image: registry + "/p/r/app"}, gcp.Account(nodeAccount)
 		}, []calls{askMetadata}},
 		{"node, by name", func(*node) (question, gcp.Principal) {
-			return question{image: registry + "/p/r/app", env: []string{"GCE_METADATA_HOST=metadata.google.internal"}}, gcp.Account(nodeAccount)
+			return question{Image: registry + "/p/r/app", Env: []string{"GCE_METADATA_HOST=metadata.google.internal"}}, gcp.Account(nodeAccount)
 		}, []calls{askMetadataAt("metadata.google.internal")}},
 		{"pod", func(n *node) (question, gcp.Principal) {
 			return n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...), ownPrincipal(shop)
@@ -38,11 +38,11 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 			return q.annotated(accountAnnotation, pullAccount), gcp.Account(pullAccount)
 		}, []calls{throughProxy(stsAPI), askSTS, throughProxy(credentialsAPI), askCredentials}},
 		{"key", func(n *node) (question, gcp.Principal) {
-			return question{image: registry + "/p/r/app", args: []string{"--credentials-file", n.keyFile(pullAccount)}}, gcp.Account(pullAccount)
+			return question{Image: registry + "/p/r/app", Args: []string{"--credentials-file", n.keyFile(pullAccount)}}, gcp.Account(pullAccount)
 		}, []calls{throughProxy(tokenAPI), askOAuth2}},
 		{"exempt host", func(n *node) (question, gcp.Principal) {
 			q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)
-			q.env = []string{"NO_PROXY=.googleapis.com"}
+			q.Env = []string{"NO_PROXY=.googleapis.com"}
 			return q, ownPrincipal(shop)
 		}, []calls{askSTS}},
 	} {
@@ -52,7 +52,7 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			q, principal := test.ask(n)
-			q.env = slices.Concat(q.env, []string{
+			q.Env = slices.Concat(q.Env, []string{
 				"HTTPS_PROXY=" + proxyURL, "HTTP_PROXY=" + proxyURL, "https_proxy=" + proxyURL, "http_proxy=" + proxyURL, "ALL_PROXY=" + proxyURL,
 			})
 			n.ask(q).wantCredential(registry, principal)
@@ -64,16 +64,16 @@ func TestOnlyTheAPIsAreAskedThroughAProxy(t *testing.T) {
 func TestAProxyThatIsNotThereIsNamed(t *testing.T) {
 	n := bootNode(t)
 	q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)
-	q.env = []string{"HTTPS_PROXY=http://192.0.2.20:3128"}
+	q.Env = []string{"HTTPS_PROXY=http://192.0.2.20:3128"}
 	n.ask(q).wantFailure(1, stsAPI, "192.0.2.20:3128", "connection refused", "proxy")
 }
 
 func TestTheOperatorsAuthorityIsTrusted(t *testing.T) {
 	n := bootNode(t)
 	q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)
-	q.env = []string{"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nonexistent"}
-	q.args = append(q.args, "--cache-dir=")
+	q.Env = []string{"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nonexistent"}
+	q.Args = append(q.Args, "--cache-dir=")
 	n.ask(q).wantFailure(1, stsAPI, "x509: certificate signed by unknown authority", "--ca-file")
-	q.args = append(q.args, "--ca-file", file(t, string(n.cloud.Authority.PEM())))
+	q.Args = append(q.Args, "--ca-file", file(t, string(n.cloud.Authority.PEM())))
 	n.ask(q).wantCredential(registry, ownPrincipal(shop))
 }

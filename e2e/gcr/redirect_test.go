@@ -25,7 +25,7 @@ func TestARedirectOfTheMetadataServerIsNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n.ask(question{image: registry + "/p/r/app"}).wantFailure(1, "metadata", "status 302")
+	n.ask(question{Image: registry + "/p/r/app"}).wantFailure(1, "metadata", "status 302")
 	if followed != 0 {
 		t.Error("the redirect was followed")
 	}

@@ -17,7 +17,7 @@ func TestARepeatedTokenIsNotAskedForAgainAndAgain(t *testing.T) {
 	const life, before = 5 * time.Second, time.Second
 	n := bootNode(t)
 	n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Token.Life, s.Metadata.RenewBefore = life, before })
-	q := question{image: registry + "/p/r/app"}
+	q := question{Image: registry + "/p/r/app"}
 	first := n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
 
 	runs, last := 0, first
@@ -53,7 +53,7 @@ func TestATokenThatIsAboutToEndIsUsed(t *testing.T) {
 		t.Run(test.left.String(), func(t *testing.T) {
 			n := bootNode(t)
 			n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Token.Life, s.Metadata.RenewBefore = test.left, time.Second })
-			token := n.ask(question{image: registry + "/p/r/app", args: []string{"--max-kubelet-cache=24h"}}).wantCredential(registry, gcp.Account(nodeAccount))
+			token := n.ask(question{Image: registry + "/p/r/app", Args: []string{"--max-kubelet-cache=24h"}}).wantCredential(registry, gcp.Account(nodeAccount))
 			if token.keep > test.keep {
 				t.Errorf("the kubelet keeps a token with %s left for %s, want at most %s", test.left, token.keep, test.keep)
 			}
@@ -67,7 +67,7 @@ func TestATokenThatIsAboutToEndIsUsed(t *testing.T) {
 func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	n := bootNode(t)
 	n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Token.Life, s.Metadata.RenewBefore = 4*time.Second, time.Second })
-	q := question{image: registry + "/p/r/app"}
+	q := question{Image: registry + "/p/r/app"}
 	first := n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
 	n.cloud.Calls.Reset()
 	n.cloud.Faults.Always("metadata", "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Minute})
@@ -77,18 +77,18 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 		served = n.ask(q)
 		return n.cloud.Calls.Count("metadata", "") > 0
 	})
-	if !strings.Contains(served.stderr, "refresh failed") || !strings.Contains(served.stderr, "429") {
-		t.Errorf("the log does not say that the refresh failed: %s", served.stderr)
+	if !strings.Contains(served.Stderr, "refresh failed") || !strings.Contains(served.Stderr, "429") {
+		t.Errorf("the log does not say that the refresh failed: %s", served.Stderr)
 	}
 	for _, a := range []answer{served, n.ask(q)} {
-		response, keep := a.response()
+		response, keep := a.Response()
 		if response.Auth[registry].Password != first.password || keep != 0 {
 			t.Errorf("served another token, or to be kept for %s", keep)
 		}
 	}
 
 	var last answer
-	eventually(t, "the token's end", func() bool { last = n.ask(q); return last.exit != 0 })
+	eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
 	last.wantFailure(1, "429", "ago to another process")
 	if asked := n.cloud.Calls.Count("metadata", ""); asked != 1 {
 		t.Errorf("the server that wants to be left alone was asked %d times, want 1", asked)

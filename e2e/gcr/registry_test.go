@@ -19,7 +19,7 @@ func TestEveryRegistryOfGooglesIsAnsweredUnderItsOwnName(t *testing.T) {
 		"US-Docker.PKG.dev", "GCR.io", "US-Docker.PKG.dev:443",
 	} {
 		t.Run(host, func(t *testing.T) {
-			n.in(t).ask(question{image: host + "/project/repo/app"}).wantCredential(host, gcp.Account(nodeAccount))
+			n.in(t).ask(question{Image: host + "/project/repo/app"}).wantCredential(host, gcp.Account(nodeAccount))
 		})
 	}
 	n.wantCalls(askMetadata)
@@ -39,7 +39,7 @@ func TestOnlyTheHostOfAnImageCounts(t *testing.T) {
 	} {
 		t.Run(image, func(t *testing.T) {
 			n := bootNode(t)
-			a := n.ask(question{image: image})
+			a := n.ask(question{Image: image})
 			if key == "" {
 				a.wantNothing()
 				n.wantCalls()
@@ -54,7 +54,7 @@ func TestOnlyTheHostOfAnImageCounts(t *testing.T) {
 // A mirror or a vanity name that the operator vouches for.
 func TestAnAliasIsAnsweredWithItsRegistrysToken(t *testing.T) {
 	n := bootNode(t)
-	q := question{image: "images.example.com:8443/project/app", args: []string{"--alias", "images.example.com:8443=" + registry}}
+	q := question{Image: "images.example.com:8443/project/app", Args: []string{"--alias", "images.example.com:8443=" + registry}}
 	n.ask(q).wantCredential("images.example.com:8443", gcp.Account(nodeAccount))
 	n.wantCalls(askMetadata)
 }

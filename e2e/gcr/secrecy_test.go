@@ -20,8 +20,8 @@ func written(t *testing.T, log string, answers ...answer) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for i, a := range answers {
-		all[fmt.Sprintf("stderr of run %d", i+1)] = a.stderr
-		all[fmt.Sprintf("stdout of run %d", i+1)] = a.stdout
+		all[fmt.Sprintf("stderr of run %d", i+1)] = a.Stderr
+		all[fmt.Sprintf("stdout of run %d", i+1)] = a.Stdout
 	}
 	for _, root := range []string{log, "/run"} {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -86,7 +86,7 @@ func TestAKeyIsWrittenNowhere(t *testing.T) {
 			}
 			secret := strings.Split(key.PrivateKey, "\n")[5]
 			log := filepath.Join(t.TempDir(), "log")
-			q := question{image: registry + "/p/r/app", args: []string{"--credentials-file", file(t, content), "--log-level=debug", "--log-file", log}}
+			q := question{Image: registry + "/p/r/app", Args: []string{"--credentials-file", file(t, content), "--log-level=debug", "--log-file", log}}
 			for where, content := range written(t, log, n.ask(q), n.ask(q)) {
 				if strings.Contains(content, secret) {
 					t.Errorf("the key is in %s", where)
@@ -106,14 +106,14 @@ func TestAProgramsOutputStaysOutOfSight(t *testing.T) {
 		"executable": map[string]any{"command": "/bin/cat " + file(t, secret), "timeout_millis": 5000},
 	}}))
 	q := question{
-		image: registry + "/p/r/app",
-		args:  []string{"--log-level=debug", "--log-file", log},
-		env:   []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1"},
+		Image: registry + "/p/r/app",
+		Args:  []string{"--log-level=debug", "--log-file", log},
+		Env:   []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1"},
 	}
 	first, second := n.ask(q), n.ask(q)
 	for _, a := range []answer{first, second} {
-		if a.exit != 1 {
-			t.Errorf("exit code %d, want 1", a.exit)
+		if a.Exit != 1 {
+			t.Errorf("exit code %d, want 1", a.Exit)
 		}
 	}
 	for where, content := range written(t, log, first, second) {
@@ -128,13 +128,13 @@ func TestAProgramsOutputStaysOutOfSight(t *testing.T) {
 func TestAnAccessTokenIsNotInTheLog(t *testing.T) {
 	n := bootNode(t)
 	log := filepath.Join(t.TempDir(), "log")
-	a := n.ask(question{image: registry + "/p/r/app", args: []string{"--v=9", "--log-level=debug", "--log-file", log}})
-	response, _ := a.response()
+	a := n.ask(question{Image: registry + "/p/r/app", Args: []string{"--v=9", "--log-level=debug", "--log-file", log}})
+	response, _ := a.Response()
 	content, err := os.ReadFile(log)
 	if err != nil || len(content) == 0 {
 		t.Fatalf("%d characters of log, %v", len(content), err)
 	}
-	for where, text := range map[string]string{"the log": string(content), "stderr": a.stderr} {
+	for where, text := range map[string]string{"the log": string(content), "stderr": a.Stderr} {
 		if strings.Contains(text, response.Auth[registry].Password) || strings.Contains(text, "ya29.") {
 			t.Errorf("the token is in %s", where)
 		}

@@ -17,19 +17,19 @@ const (
 // are answered for where the operator says that the node is in it.
 func TestTheRegistriesOfAConfiguredUniverse(t *testing.T) {
 	for name, q := range map[string]question{
-		"flag":     {args: []string{"--universe-domain", berlin}},
-		"variable": {env: []string{"GOOGLE_CLOUD_UNIVERSE_DOMAIN=" + berlin}},
-		"file":     {args: []string{"--config", configFile(t, "universeDomain: "+berlin+"\n")}},
+		"flag":     {Args: []string{"--universe-domain", berlin}},
+		"variable": {Env: []string{"GOOGLE_CLOUD_UNIVERSE_DOMAIN=" + berlin}},
+		"file":     {Args: []string{"--config", configFile(t, "universeDomain: "+berlin+"\n")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
 			n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Universe = berlin })
-			q.image = berlinRegistry + "/eu0/project/repo/app"
+			q.Image = berlinRegistry + "/eu0/project/repo/app"
 			token := n.ask(q).wantCredential(berlinRegistry, gcp.Account(nodeAccount))
 			if token.Universe != berlin {
 				t.Errorf("a token of %s", token.Universe)
 			}
-			q.image = "u-germany-northeast1-docker.pkg-berlin-build0.goog/eu0/project/repo/app"
+			q.Image = "u-germany-northeast1-docker.pkg-berlin-build0.goog/eu0/project/repo/app"
 			n.ask(q).wantCredential("u-germany-northeast1-docker.pkg-berlin-build0.goog", gcp.Account(nodeAccount))
 			if asked := n.cloud.Calls.Count("metadata", "GetToken"); asked != 1 {
 				t.Errorf("%d tokens were asked for, want 1", asked)
@@ -38,7 +38,7 @@ func TestTheRegistriesOfAConfiguredUniverse(t *testing.T) {
 			// And Google's own are not, nor those of other universes.
 			n.cloud.Calls.Reset()
 			for _, host := range []string{registry, "gcr.io", "docker.s3nsregistry.fr", "docker.pkg-tpczero.goog"} {
-				q.image = host + "/project/repo/app"
+				q.Image = host + "/project/repo/app"
 				n.ask(q).wantNothing()
 			}
 			n.wantCalls()
@@ -57,7 +57,7 @@ func TestATokenOfAnotherUniverseIsNotHandedOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
 			n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Universe = universe.node })
-			q := question{image: universe.host + "/project/repo/app", args: []string{"--universe-domain", universe.configured}}
+			q := question{Image: universe.host + "/project/repo/app", Args: []string{"--universe-domain", universe.configured}}
 			n.ask(q).wantFailure(1, "universe", "--universe-domain")
 		})
 	}
@@ -65,7 +65,7 @@ func TestATokenOfAnotherUniverseIsNotHandedOut(t *testing.T) {
 
 func TestAnUnknownUniverseIsAMistakeOfTheOperator(t *testing.T) {
 	n := bootNode(t)
-	n.ask(question{image: registry + "/p/r/app", args: []string{"--universe-domain=evil.com"}}).wantFailure(2, "universeDomain", "evil.com")
+	n.ask(question{Image: registry + "/p/r/app", Args: []string{"--universe-domain=evil.com"}}).wantFailure(2, "universeDomain", "evil.com")
 	n.wantCalls()
 }
 
