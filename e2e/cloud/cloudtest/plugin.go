@@ -95,7 +95,7 @@ func Start(t *testing.T, command *exec.Cmd) *Invocation {
 	t.Helper()
 	r := &Invocation{Cmd: command, t: t, begin: time.Now()}
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr
-	if err := r.Cmd.Start(); err != nil {
+	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
 	return r
