@@ -2,7 +2,6 @@ package node_test
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"regcred/e2e/cloud"
@@ -52,7 +51,10 @@ func (e *ecr) registry(number int) string {
 
 func (e *ecr) lookAlike() string { return e.registry(0) + ".evil.com" }
 
-func (e *ecr) public() string { return "public.ecr.aws/docker/library/app:v1" }
+// The node has no right to a token of the public registry.
+func (e *ecr) public(name string) (image string, asNode bool) {
+	return "public.ecr.aws/docker/library/" + name + ":v1", false
+}
 
 func (e *ecr) nodeMayRead(image string) { e.policies.Allow(repository(image), ecrNodeRole) }
 
@@ -103,15 +105,4 @@ func (e *ecr) loseIdentity() []string {
 
 func (e *ecr) regainIdentity() {
 	e.aws.Configure(func(s *aws.Settings) { s.Instance.Role = ecrNodeRole })
-}
-
-// repository is an image without its tag.
-func repository(image string) string {
-	return image[:strings.LastIndex(image, ":")]
-}
-
-// host is the registry of an image.
-func host(image string) string {
-	name, _, _ := strings.Cut(image, "/")
-	return name
 }

@@ -11,13 +11,13 @@ func expiryBetweenPulls(n *node) {
 	const life = 6 * time.Second
 	n.account.tokensLive(life)
 	before, host := n.account.fetches(), n.newRegistry()
-	first := n.pod("first", n.imageOf(host, "team/first"))
+	first := n.pod("first", n.imageOf(host, "project/team/first"))
 	n.run(first)
 	n.wantRunning(first)
 	n.wantFetches(before, 1)
 
 	time.Sleep(life)
-	second := n.pod("second", n.imageOf(host, "team/second"))
+	second := n.pod("second", n.imageOf(host, "project/team/second"))
 	n.run(second)
 	n.wantRunning(second)
 	n.wantFetches(before, 2)

@@ -60,11 +60,15 @@ func bootNode(t *testing.T, v vendor) *node {
 	return n
 }
 
-// in gives the node to a subtest, after which the cloud is in good order
-// again.
+// in gives the node to a subtest, before which the plugin keeps nothing and
+// after which the cloud is in good order again.
 func (n *node) in(t *testing.T) *node {
+	t.Helper()
 	outer := n.t
 	n.t = t
+	if err := os.RemoveAll(cloudtest.CacheDir); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		n.t = outer
 		n.cloud.Faults.Clear()
@@ -158,8 +162,8 @@ func (n *node) push(images ...string) {
 	}
 }
 
-// newRegistry is the host of a registry that no case used before, so that
-// neither the kubelet nor the plugin has its credential.
+// newRegistry is the host of a registry that was not used before, so that the
+// kubelet has no credential for it.
 func (n *node) newRegistry() string {
 	n.registries++
 	return n.account.registry(n.registries)

@@ -16,7 +16,8 @@ func TestPodsWithTheNodesIdentity(t *testing.T) {
 	}{
 		{"a private image is pulled", pullsPrivateImage},
 		{"thirty images at once take one credential", thirtyImagesTakeOneCredential},
-		{"a public image beside a private one is pulled without a credential", pullsPublicBesidePrivate},
+		{"a node without an identity pulls what is public", pullsPublicWithoutIdentity},
+		{"a public image is pulled beside a private one", pullsPublicBesidePrivate},
 		{"a secret of the pod and the plugin work together", secretAndPlugin},
 		{"the plugin is replaced while the kubelet runs", pluginIsReplaced},
 		{"a failure of the plugin is one line in the kubelet's log", failureIsLogged},
@@ -44,7 +45,7 @@ func TestPodsWithTheNodesIdentity(t *testing.T) {
 // newImage is an image in a new registry that the node may read.
 func (n *node) newImage() string {
 	n.t.Helper()
-	return n.imageOf(n.newRegistry(), "team/app")
+	return n.imageOf(n.newRegistry(), "project/team/app")
 }
 
 // imageOf is an image in a registry that the node may read.

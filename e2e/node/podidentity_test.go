@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ func TestPodsWithTheirOwnIdentity(t *testing.T) {
 		run  func(n *node)
 	}{
 		{"every workload pulls what is its own", ownImagesOnly},
+		{"a workload is refused what the node may pull", refusedWhatIsTheNodes},
 		{"a pod that names no identity gets nothing of the node's", noIdentity},
 		{"a static pod, which has no service account, pulls as the node", staticPodOfACluster},
 	}
@@ -49,7 +51,7 @@ func workloadPod(namespace, account, name, image string) *corev1.Pod {
 
 // Kubelet runs no plugin that is to have a token when it cannot get one.
 func withoutDocumented(n *node) {
-	image := n.newRegistry() + "/shop/web:v1"
+	image := n.newRegistry() + "/project/shop/web:v1"
 	n.push(image)
 	n.account.workloadMayRead(shop, web, image)
 	pod := workloadPod(shop, web, "early", image)
@@ -63,7 +65,7 @@ func withoutDocumented(n *node) {
 // That an image is on the node already is of no use to who may not pull it.
 func ownImagesOnly(n *node) {
 	before, host := n.account.fetches(), n.newRegistry()
-	webImage, batchImage := host+"/shop/web:v1", host+"/jobs/batch:v1"
+	webImage, batchImage := host+"/project/shop/web:v1", host+"/project/jobs/batch:v1"
 	n.push(webImage, batchImage)
 	n.account.workloadMayRead(shop, web, webImage)
 	n.account.workloadMayRead(jobs, batch, batchImage)
@@ -89,7 +91,18 @@ func ownImagesOnly(n *node) {
 	n.wantFetches(before, 2)
 }
 
+func refusedWhatIsTheNodes(n *node) {
+	pod := workloadPod(shop, web, "not-the-node", n.newImage())
+	n.run(pod)
+	n.wantRefused(pod, n.account.refusal(shop, web))
+}
+
+// Where the configuration has an identity for everybody, an operator has taken
+// it away.
 func noIdentity(n *node) {
+	if everybody := n.vendor.everybody; everybody != "" {
+		n.reconfigureKubelet(func(sample string) string { return strings.Replace(sample, everybody, "", 1) })
+	}
 	image := n.newImage()
 	pod := workloadPod(shop, "default", "nobody", image)
 	before := n.cloudCalls()

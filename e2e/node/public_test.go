@@ -4,15 +4,35 @@ import (
 	"strings"
 )
 
+// The plugin fails, and the kubelet pulls as nobody: an answer without a
+// password that is any good would keep it from that. This comes before the
+// kubelet may have a credential for the registry.
+func pullsPublicWithoutIdentity(n *node) {
+	n.account.loseIdentity()
+	public, _ := n.account.public("alone")
+	n.push(public)
+	runs := n.pluginRuns()
+	pod := n.pod("app", public)
+	n.run(pod)
+	n.wantRunning(pod)
+	if n.pluginRuns() == runs {
+		n.t.Error("the kubelet did not ask the plugin")
+	}
+	n.wantSentNothing(host(public))
+}
+
 // The plugin is asked about the cloud's own public registry, where the node may
 // have no right to a token. It is not asked about the other one.
 func pullsPublicBesidePrivate(n *node) {
-	public, foreign := n.account.public(), "registry.k8s.io/app:v1"
+	foreign := "registry.k8s.io/app:v1"
+	public, asNode := n.account.public("beside")
 	n.push(public, foreign)
 	pod := n.pod("app", public, n.newImage(), foreign)
 	n.run(pod)
 	n.wantRunning(pod)
-	n.wantSentNothing(host(public))
+	if !asNode {
+		n.wantSentNothing(host(public))
+	}
 	n.wantSentNothing(host(foreign))
 }
 
@@ -23,7 +43,7 @@ func lookAlikeIsSentNothing(n *node) {
 		return strings.Replace(sample, "  matchImages:\n", "  matchImages:\n  - "+lookAlike+"\n", 1)
 	})
 	before := n.cloudCalls()
-	pod := n.pod("app", lookAlike+"/team/app:v1")
+	pod := n.pod("app", lookAlike+"/project/team/app:v1")
 	n.run(pod)
 	n.wantRefused(pod, "failed to pull")
 

@@ -17,7 +17,7 @@ import (
 func TestAStandaloneKubeletRunsAStaticPod(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, v vendor) {
 		n := bootNode(t, v)
-		image := n.newRegistry() + "/team/app:v1"
+		image := n.newRegistry() + "/project/team/app:v1"
 		n.push(image)
 		n.account.nodeMayRead(image)
 		n.startKubelet(v.nodeSample)

@@ -15,6 +15,7 @@ type vendor struct {
 	plugin     string // name of the binary
 	nodeSample string // configuration that gives pods the node's credentials
 	podsSample string // configuration that gives pods their own
+	everybody  string // in it, what gives an identity to service accounts that name none
 	page       string // documentation with the objects that the cluster needs
 	place      func(c *cloud.Cloud) (account, error)
 }
@@ -26,6 +27,14 @@ var vendors = []vendor{
 		podsSample: cloudtest.Path("plugins", "ecr", "pods.yaml"),
 		page:       cloudtest.Path("docs", "ecr.md"),
 		place:      placeECR,
+	},
+	{
+		plugin:     "gcr-credential-provider",
+		nodeSample: cloudtest.Path("plugins", "gcr", "node.yaml"),
+		podsSample: cloudtest.Path("plugins", "gcr", "pods.yaml"),
+		everybody:  "  - --workload-identity-provider=" + gcrProviderName + "\n",
+		page:       cloudtest.Path("docs", "gcr.md"),
+		place:      placeGCR,
 	},
 }
 
@@ -39,14 +48,15 @@ func forEachVendor(t *testing.T, test func(t *testing.T, v vendor)) {
 // account is what a fake cloud has to let the cases say, in words that fit
 // every cloud.
 type account interface {
-	// registry returns the host of a registry that shares no credential with
-	// those of other numbers.
+	// registry returns the host of a registry. For each number it is another
+	// one, for which the kubelet runs the plugin anew.
 	registry(number int) string
 	// lookAlike returns a host that is not the cloud's and looks like it.
 	lookAlike() string
 	// public is an image that the cloud's registry gives to everybody, and
-	// about which the plugin is asked.
-	public() string
+	// about which the plugin is asked. AsNode says whether the node has a
+	// credential for it all the same.
+	public(name string) (image string, asNode bool)
 
 	// nodeMayRead lets the node's identity read an image's repository.
 	nodeMayRead(image string)

@@ -56,6 +56,9 @@ func (b *Bearer) issue(x *cloud.Exchange, r *cloud.Request) error {
 	if r.Method != http.MethodGet {
 		return cloud.Refusal{Status: http.StatusMethodNotAllowed, Code: "UNSUPPORTED", Message: "use GET"}
 	}
+	if service := r.URL.Query().Get("service"); service != b.Service {
+		return denied(http.StatusBadRequest, "%q is not this service", service)
+	}
 	user, password, shown := r.BasicAuth()
 	who, err := b.Identify(user, password, shown)
 	if err != nil {

@@ -106,6 +106,9 @@ func TestABearerRegistryRefusesWhatItDidNotIssue(t *testing.T) {
 	if answer := ask(front, http.MethodPost, "/v2/token", nothing); answer.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST to the token endpoint: status %d, want 405", answer.Code)
 	}
+	if answer := ask(front, http.MethodGet, "/v2/token?service=gcr.io", nothing); answer.Code != http.StatusBadRequest {
+		t.Errorf("a token for another service: status %d, want 400", answer.Code)
+	}
 	for _, shown := range []string{"Bearer made-up", "Basic b2F1dGgyYWNjZXNzdG9rZW46Z29vZA=="} {
 		answer := ask(front, http.MethodGet, manifestPath, func(r *http.Request) { r.Header.Set("Authorization", shown) })
 		if answer.Code == http.StatusOK {

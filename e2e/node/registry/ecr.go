@@ -4,38 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
 )
-
-// Policies says which roles may read the repositories of ECR. The zero value
-// lets nobody read anything.
-type Policies struct {
-	mu      sync.Mutex
-	readers map[string]map[string]bool // by host/repository and ARN
-}
-
-// Allow lets a role read a repository, written with its host.
-func (p *Policies) Allow(repository, role string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.readers == nil {
-		p.readers = map[string]map[string]bool{}
-	}
-	if p.readers[repository] == nil {
-		p.readers[repository] = map[string]bool{}
-	}
-	p.readers[repository][role] = true
-}
-
-func (p *Policies) allows(repository, role string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.readers[repository][role]
-}
 
 // ECR is the login of private registries: user AWS with a password of the
 // host's region, shown with every request, for a role that may read the
