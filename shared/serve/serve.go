@@ -31,6 +31,10 @@ import (
 // its message with it.
 const budget = 50 * time.Second
 
+// lastResort ends a run that the budget could not: one that reads a stdin which
+// nobody finishes writing, or a file that does not answer.
+const lastResort = 55 * time.Second
+
 // Main runs a plugin and exits.
 func Main(plugin settings.Plugin) {
 	forbidCoreDump()
@@ -45,6 +49,10 @@ func Main(plugin settings.Plugin) {
 	}
 	os.Stdout, os.Stderr = null, null
 	log.SetOutput(io.Discard)
+	time.AfterFunc(lastResort, func() {
+		_, _ = fmt.Fprintf(p.stderr, "%s: no answer within %s: stuck at reading stdin or a file, or at writing the answer\n", plugin.Name, lastResort)
+		os.Exit(1)
+	})
 	os.Exit(p.run(context.Background()))
 }
 
@@ -100,7 +108,7 @@ func (p *process) run(ctx context.Context) (code int) {
 func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 	begin := time.Now()
 	p.hintAtTerminal()
-	wire, err := read(ctx, p.stdin)
+	wire, err := protocol.Read(p.stdin)
 	if err != nil {
 		return err
 	}
@@ -139,25 +147,6 @@ func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 	p.log.Info("answered", "image", request.Image, "anonymous", c.IsAnonymous(), "expires", c.Expires.UTC().Format(time.RFC3339),
 		"kubeletCache", response.CacheDuration.Truncate(time.Second), "took", time.Since(begin).Round(time.Microsecond))
 	return nil
-}
-
-// read reads the request, which nobody may ever finish writing.
-func read(ctx context.Context, stdin io.Reader) (protocol.Request, error) {
-	type result struct {
-		request protocol.Request
-		err     error
-	}
-	done := make(chan result, 1)
-	go func() {
-		request, err := protocol.Read(stdin)
-		done <- result{request, err}
-	}()
-	select {
-	case r := <-done:
-		return r.request, r.err
-	case <-ctx.Done():
-		return protocol.Request{}, fmt.Errorf("request on stdin: no end of it within %s", budget)
-	}
 }
 
 // parse turns what the kubelet wrote into what a provider is asked.
