@@ -1,9 +1,7 @@
 package ecr_test
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -49,29 +47,7 @@ func TestACredentialIsAskedForOnce(t *testing.T) {
 func TestTheCacheIsForItsOwnerOnly(t *testing.T) {
 	n := bootNode(t)
 	n.ask(question{Image: registry + "/app"}).wantCredential(registry, nodeRole)
-	files := 0
-	err := filepath.WalkDir(cloudtest.CacheDir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		want := fs.FileMode(0o600)
-		if path == cloudtest.CacheDir {
-			want = fs.ModeDir | 0o700
-		} else {
-			files++
-		}
-		if info.Mode() != want {
-			t.Errorf("%s has mode %s, want %s", path, info.Mode(), want)
-		}
-		return nil
-	})
-	if err != nil || files == 0 {
-		t.Errorf("%d files in the cache, %v", files, err)
-	}
+	cloudtest.WantPrivateCache(t)
 }
 
 func TestWithoutACacheEveryRunAsks(t *testing.T) {

@@ -132,20 +132,12 @@ func (w who) explain(p problem) error {
 		text += ": " + advice
 	}
 	return &credential.Failure{
-		Err:        &explained{text: text, cause: p.cause},
+		Err:        p.cause,
+		Text:       text,
 		Permanent:  p.hopeless(),
 		RetryAfter: p.retryAfter,
 	}
 }
-
-// explained is an error with a text of its own.
-type explained struct {
-	text  string
-	cause error
-}
-
-func (e *explained) Error() string { return e.text }
-func (e *explained) Unwrap() error { return e.cause }
 
 // advice says what to do about a problem, or nothing where that is plain.
 func (w who) advice(p problem) string {

@@ -14,6 +14,10 @@ var ErrStopped = errors.New("stopped by a signal")
 type Failure struct {
 	Err error
 
+	// Text is what an operator reads instead of Err's own text. Empty means
+	// Err's.
+	Text string
+
 	// Permanent means that the same request would be refused again: somebody
 	// has to change something first.
 	Permanent bool
@@ -23,5 +27,11 @@ type Failure struct {
 	RetryAfter time.Duration
 }
 
-func (f *Failure) Error() string { return f.Err.Error() }
+func (f *Failure) Error() string {
+	if f.Text != "" {
+		return f.Text
+	}
+	return f.Err.Error()
+}
+
 func (f *Failure) Unwrap() error { return f.Err }
