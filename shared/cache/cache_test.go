@@ -136,6 +136,43 @@ func TestRefreshPointIsAboutHalfOfLifeAndStablePerNode(t *testing.T) {
 	}
 }
 
+func TestASourceCanAskForAnEarlierRefresh(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := issuing(clock, 10*time.Hour)
+	fetch := cloud.fetch
+	cloud.fetch = func(call int) (credential.Credential, error) {
+		c, err := fetch(call)
+		c.Refresh = clock.now().Wall.Add(30 * time.Minute)
+		return c, err
+	}
+	if at := mustGet(t, cache, cloud).Refresh.Sub(start); at < 24*time.Minute || at > 30*time.Minute {
+		t.Errorf("refreshed after %s", at)
+	}
+	clock.run(30 * time.Minute)
+	wantToken(t, mustGet(t, cache, cloud), "token-2")
+
+	// It is served to its end all the same.
+	cloud.fetch = func(int) (credential.Credential, error) { return credential.Credential{}, errors.New("down") }
+	clock.run(9 * time.Hour)
+	wantToken(t, mustGet(t, cache, cloud), "token-2")
+}
+
+func TestASourceCanNotPutARefreshOff(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := issuing(clock, time.Hour)
+	fetch := cloud.fetch
+	cloud.fetch = func(call int) (credential.Credential, error) {
+		c, err := fetch(call)
+		c.Refresh = c.Expires
+		return c, err
+	}
+	if at := mustGet(t, cache, cloud).Refresh.Sub(start); at > 36*time.Minute {
+		t.Errorf("refreshed after %s of an hour", at)
+	}
+}
+
 func TestDueIsRefreshed(t *testing.T) {
 	clock := newClock()
 	cache, _ := newTestCache(t, clock)

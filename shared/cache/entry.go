@@ -91,12 +91,16 @@ func (e entry) check(key credential.Key) error {
 // its end, each look halves the way to it.
 func hold(c credential.Credential, now Instant, spread float64) *held {
 	life := c.Expires.Sub(now.Wall)
+	refresh := refreshPoint(life, spread)
+	if !c.Refresh.IsZero() {
+		refresh = min(refresh, refreshBefore(c.Refresh.Sub(now.Wall), spread))
+	}
 	return &held{
 		Username: c.Username,
 		Password: c.Password.Reveal(),
 		At:       now.stamp(),
 		Life:     life,
-		Refresh:  refreshPoint(life, spread),
+		Refresh:  refresh,
 	}
 }
 

@@ -43,6 +43,12 @@ func refreshPoint(life time.Duration, spread float64) time.Duration {
 	return time.Duration(float64(life) * (0.4 + 0.2*spread))
 }
 
+// refreshBefore returns when to ask again where the source wants it no later
+// than a limit: in the last fifth before it.
+func refreshBefore(limit time.Duration, spread float64) time.Duration {
+	return time.Duration(float64(max(0, limit)) * (0.8 + 0.2*spread))
+}
+
 // spread returns a number in [0, 1) that is stable for a node and an entry, so
 // that the nodes of a fleet refresh at different times.
 func spread(node, name string) float64 {

@@ -22,8 +22,8 @@ type Credential struct {
 	// always sets it.
 	Expires time.Time
 
-	// Refresh is when a new credential will be asked for. It is set by a
-	// Getter; a Source leaves it zero.
+	// Refresh is when a new credential will be asked for. A Getter sets it; a
+	// Source that sets it asks for that to be no later.
 	Refresh time.Time
 }
 

@@ -119,6 +119,10 @@ type Response struct {
 	// Password are for. Empty means that there is no credential.
 	Registry           string
 	Username, Password string
+	// Anonymous is a pattern of registries that the kubelet is to pull from
+	// without a credential, after it tried those that match more exactly.
+	// Empty means that there is none.
+	Anonymous string
 }
 
 // Write writes the one object that the kubelet's strict decoder accepts, in
@@ -140,6 +144,9 @@ func Write(w io.Writer, version string, response Response) error {
 		CacheKeyType:  response.CacheKey,
 		CacheDuration: max(0, response.CacheDuration).Truncate(time.Second).String(),
 		Auth:          map[string]auth{},
+	}
+	if response.Anonymous != "" {
+		wire.Auth[response.Anonymous] = auth{}
 	}
 	if response.Registry != "" {
 		wire.Auth[response.Registry] = auth{response.Username, response.Password}

@@ -73,6 +73,11 @@ func TestTheKubeletReadsWhatIsWritten(t *testing.T) {
 			90 * time.Minute,
 			map[string]credentialprovider.AuthConfig{"r.example.com:443": {Username: "AWS", Password: `pass"word<&>`}},
 		},
+		"anonymous after it was refused": {
+			protocol.Response{CacheKey: protocol.CacheRegistry, Registry: "r.example.com", Username: "AWS", Password: "password", Anonymous: "*.example.com"},
+			0,
+			map[string]credentialprovider.AuthConfig{"r.example.com": {Username: "AWS", Password: "password"}, "*.example.com": {}},
+		},
 		"no credential":     {protocol.Response{CacheKey: protocol.CacheRegistry}, 0, map[string]credentialprovider.AuthConfig{}},
 		"for one image":     {protocol.Response{CacheKey: protocol.CacheImage, CacheDuration: 999 * time.Millisecond}, 0, map[string]credentialprovider.AuthConfig{}},
 		"negative duration": {protocol.Response{CacheKey: protocol.CacheImage, CacheDuration: -time.Hour}, 0, map[string]credentialprovider.AuthConfig{}},

@@ -93,9 +93,6 @@ func (p *process) run(ctx context.Context) (code int) {
 	}
 	p.log = openJournal(p.plugin.Name, loaded.Shared(), p.stderr, p.redact)
 	defer p.log.close()
-	if len(invocation.Args) > 0 {
-		p.log.Debug("arguments have no meaning to this plugin", "arguments", invocation.Args)
-	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	if err := p.answer(ctx, loaded); err != nil {
@@ -140,6 +137,7 @@ func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
 		response.Registry = request.Image.Registry.String()
 		response.Username = c.Username
 		response.Password = c.Password.Reveal()
+		response.Anonymous = loaded.Anonymous(request.Image.Registry)
 	}
 	if err := protocol.Write(p.stdout, wire.APIVersion, response); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"regcred/shared/credential"
+	"regcred/shared/image"
 	"regcred/shared/settings"
 )
 
@@ -26,17 +27,20 @@ type cloud struct {
 	settings.Common
 	fetch    func(ctx context.Context) (credential.Credential, error)
 	perImage bool
+	pattern  string
 }
 
 func (c *cloud) Flags(fs *pflag.FlagSet) {
 	c.Common.Flags(fs)
 	fs.BoolVar(&c.perImage, "per-image", false, "")
+	fs.StringVar(&c.pattern, "anonymous", "", "")
 }
 
 func (c *cloud) Validate() error                                  { return nil }
 func (c *cloud) Provider(func(string) string) credential.Provider { return c }
 func (c *cloud) Key() credential.Key                              { return credential.Key{"cloud"} }
 func (c *cloud) PerImage() bool                                   { return c.perImage }
+func (c *cloud) Anonymous(image.Registry) string                  { return c.pattern }
 
 func (c *cloud) Source(r credential.Request) (credential.Source, error) {
 	switch {
@@ -107,6 +111,7 @@ func TestAnswers(t *testing.T) {
 		"a credential":                 {request, nil, issue(12 * time.Hour), head + `"10m0s","auth":{"registry.cloud":{"username":"user","password":"password"}}}`},
 		"its key is the host as asked": {strings.ReplaceAll(request, "registry.cloud", "Registry.Cloud:443"), nil, issue(12 * time.Hour), head + `"10m0s","auth":{"Registry.Cloud:443":{"username":"user","password":"password"}}}`},
 		"for its image alone":          {request, []string{"--per-image"}, issue(12 * time.Hour), strings.ReplaceAll(head, "Registry", "Image") + `"10m0s","auth":{"registry.cloud":{"username":"user","password":"password"}}}`},
+		"anonymous if it is refused":   {request, []string{"--anonymous=*.cloud"}, issue(12 * time.Hour), head + `"10m0s","auth":{"*.cloud":{"username":"","password":""},"registry.cloud":{"username":"user","password":"password"}}}`},
 		"a cap of zero forbids":        {request, []string{"--max-kubelet-cache=0s"}, issue(12 * time.Hour), head + `"0s","auth":{"registry.cloud":{"username":"user","password":"password"}}}`},
 		"little life left":             {request, nil, issue(119 * time.Second), head + `"0s","auth":{"registry.cloud":{"username":"user","password":"password"}}}`},
 		"anonymous": {request, nil, func(context.Context) (credential.Credential, error) {

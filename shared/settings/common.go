@@ -69,8 +69,14 @@ type Common struct {
 // Shared returns the settings that every plugin has.
 func (c *Common) Shared() *Common { return c }
 
+// Complete ignores the arguments.
+func (c *Common) Complete([]string, func(string) string) error { return nil }
+
 // PerImage says that an answer holds for every image of its registry.
 func (c *Common) PerImage() bool { return false }
+
+// Anonymous says that a refused credential is the end of a pull.
+func (c *Common) Anonymous(image.Registry) string { return "" }
 
 // Flags defines the flags of the settings that every plugin has; what the
 // fields hold already is their default.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"regcred/shared/credential"
+	"regcred/shared/image"
 	"regcred/shared/serviceaccount"
 )
 
@@ -20,6 +21,12 @@ type Settings interface {
 	// defaults. A plugin's own calls Common's.
 	Flags(*pflag.FlagSet)
 
+	// Complete takes the arguments that are no flags, and fills in from other
+	// files of the operator's what flags, environment and configuration file
+	// leave open. Common's ignores the arguments: vendors' configurations pass
+	// some that say nothing.
+	Complete(args []string, getenv func(string) string) error
+
 	// Validate finds what the types allow and the meaning does not; its
 	// error begins with the path of the field. Common's fields are checked
 	// before it is called.
@@ -28,6 +35,11 @@ type Settings interface {
 	// PerImage reports whether the kubelet may use an answer for its own image
 	// alone, and not for every image of the registry. Common says no.
 	PerImage() bool
+
+	// Anonymous returns the pattern of registries for which the kubelet is to
+	// go on without a credential where the answer for a registry is refused,
+	// or empty if it is not to. Common says that it is not.
+	Anonymous(image.Registry) string
 
 	// Provider returns the cloud with these settings and this environment.
 	// It does no I/O.
@@ -66,8 +78,9 @@ type Invocation struct {
 	Version string
 	// ConfigFile is where settings were read from, or empty.
 	ConfigFile string
-	// Args are the arguments that are no flags.
-	Args []string
+
+	// args are the arguments that are no flags.
+	args []string
 }
 
 // Plugin describes the plugin of one cloud.
@@ -107,6 +120,9 @@ func (p Plugin) Load(args []string, getenv func(string) string) (Settings, Invoc
 			return nil, invocation, err
 		}
 	}
+	if err := settings.Complete(invocation.args, getenv); err != nil {
+		return nil, invocation, err
+	}
 	if err := settings.Shared().validate(); err != nil {
 		return nil, invocation, fmt.Errorf("settings: %w", err)
 	}
@@ -134,7 +150,7 @@ func (p Plugin) parse(settings Settings, args []string, getenv func(string) stri
 	if err := fs.Parse(args); err != nil {
 		return Invocation{}, fmt.Errorf("command line: %w (see --help)", err)
 	}
-	invocation.Args = fs.Args()
+	invocation.args = fs.Args()
 	if v := invocation.Version; v != "" && v != "text" && v != "json" {
 		return Invocation{}, fmt.Errorf("command line: --version=%s: want text or json", v)
 	}

@@ -1,9 +1,11 @@
 package settings_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,8 @@ type cloud struct {
 	settings.Common
 	Role  string          `json:"role,omitempty"`
 	Nests map[string]nest `json:"nests,omitempty"`
+
+	completed []string // arguments
 }
 
 type nest struct {
@@ -31,6 +35,15 @@ func (c *cloud) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Role, "role", c.Role, "a `role`")
 	settings.Env(fs, "role", "VENDOR_ROLE", "OLD_VENDOR_ROLE")
 }
+
+func (c *cloud) Complete(args []string, getenv func(string) string) error {
+	c.completed = args
+	if file := getenv("VENDOR_FILE"); file != "" {
+		return fmt.Errorf("%s: is for role %s", file, c.Role)
+	}
+	return nil
+}
+
 func (c *cloud) Validate() error                                  { return nil }
 func (c *cloud) Provider(func(string) string) credential.Provider { return nil }
 
@@ -217,6 +230,19 @@ func TestBrokenCommandLines(t *testing.T) {
 	}
 	if _, err := load(t, "", map[string]string{"REGCRED_NODE_FALLBACK": "perhaps"}); err == nil || !strings.HasPrefix(err.Error(), "environment: REGCRED_NODE_FALLBACK: ") {
 		t.Errorf("a broken variable: %v", err)
+	}
+}
+
+// A plugin's own files come after everything that is said of them.
+func TestComplete(t *testing.T) {
+	file := header + "role: file\n"
+	c, err := load(t, file, nil, "get-credentials", "--role=flag", "again")
+	if err != nil || !slices.Equal(c.completed, []string{"get-credentials", "again"}) {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	_, err = load(t, file, map[string]string{"VENDOR_FILE": "/etc/vendor.json"})
+	if err == nil || err.Error() != "/etc/vendor.json: is for role file" {
+		t.Errorf("got %v", err)
 	}
 }
 
