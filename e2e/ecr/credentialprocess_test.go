@@ -11,8 +11,8 @@ import (
 // command.
 func profile(t *testing.T, command string) []string {
 	t.Helper()
-	script := file(t, command)
-	return []string{"AWS_PROFILE=process", "AWS_CONFIG_FILE=" + file(t, "[profile process]\ncredential_process = /bin/sh "+script+"\n")}
+	script := cloudtest.File(t, command)
+	return []string{"AWS_PROFILE=process", "AWS_CONFIG_FILE=" + cloudtest.File(t, "[profile process]\ncredential_process = /bin/sh "+script+"\n")}
 }
 
 // What a credential_process prints holds keys, and goes nowhere.

@@ -10,6 +10,7 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // Every failure is one line that says at which stage and where, what came
@@ -224,7 +225,7 @@ func TestTheOperatorsAuthorityIsTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootNode(t)
-			q := trust(file(t, string(n.cloud.Authority.PEM())))
+			q := trust(cloudtest.File(t, string(n.cloud.Authority.PEM())))
 			q.Image, q.Env = registry+"/app", append(q.Env, distrust...)
 			n.ask(q).wantCredential(registry, nodeRole)
 		})

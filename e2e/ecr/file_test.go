@@ -5,22 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-)
 
-// file writes a file of the operator's.
-func file(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+	"regcred/e2e/cloud/cloudtest"
+)
 
 // configFile writes a configuration file of the plugin's.
 func configFile(t *testing.T, settings string) string {
 	t.Helper()
-	return file(t, "apiVersion: regcred/v1\nkind: ECRCredentialProviderConfig\n"+settings)
+	return cloudtest.ConfigFile(t, "ECRCredentialProviderConfig", settings)
 }
 
 // files is everything below a folder, by path.

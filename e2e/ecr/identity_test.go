@@ -9,6 +9,7 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // The node's identity is found where the AWS SDK finds it.
@@ -46,17 +47,17 @@ func TestTheNodesIdentityIsThatOfTheSDKsChain(t *testing.T) {
 		}, pullRole, []calls{askECR(ecrAPI)}},
 		{"keys of a profile", func(n *node) []string {
 			keys := n.aws.AddUser(aws.User{ARN: user, Allow: []aws.Action{aws.ECRToken}})
-			return []string{"AWS_PROFILE=ci", "AWS_SHARED_CREDENTIALS_FILE=" + file(n.t,
+			return []string{"AWS_PROFILE=ci", "AWS_SHARED_CREDENTIALS_FILE=" + cloudtest.File(n.t,
 				"[ci]\naws_access_key_id = "+keys.AccessKeyID+"\naws_secret_access_key = "+keys.SecretAccessKey+"\n")}
 		}, user, []calls{askECR(ecrAPI)}},
 		{"profile that assumes a role", func(n *node) []string {
 			n.aws.AddRole(aws.Role{ARN: pullRole, Allow: []aws.Action{aws.ECRToken}, Principals: []string{nodeRole}, ExternalID: "shared-secret"})
-			return []string{"AWS_PROFILE=ecr", "AWS_CONFIG_FILE=" + file(n.t,
+			return []string{"AWS_PROFILE=ecr", "AWS_CONFIG_FILE=" + cloudtest.File(n.t,
 				"[profile ecr]\nrole_arn = "+pullRole+"\ncredential_source = Ec2InstanceMetadata\nexternal_id = shared-secret\nregion = eu-west-1\n")}
 		}, pullRole, []calls{askIMDS, askSTS("AssumeRole", stsAPI), askECR(ecrAPI)}},
 		{"web identity", func(n *node) []string {
 			n.addRole(pullRole, shop)
-			return []string{"AWS_ROLE_ARN=" + pullRole, "AWS_WEB_IDENTITY_TOKEN_FILE=" + file(n.t, n.pod(shop).token)}
+			return []string{"AWS_ROLE_ARN=" + pullRole, "AWS_WEB_IDENTITY_TOKEN_FILE=" + cloudtest.File(n.t, n.pod(shop).token)}
 		}, pullRole, []calls{askSTS("AssumeRoleWithWebIdentity", stsAPI), askECR(ecrAPI)}},
 		{"container credentials", func(n *node) []string {
 			n.aws.AddRole(aws.Role{ARN: pullRole, Allow: []aws.Action{aws.ECRToken}})
@@ -65,7 +66,7 @@ func TestTheNodesIdentityIsThatOfTheSDKsChain(t *testing.T) {
 			})
 			return []string{
 				"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials",
-				"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + file(n.t, "let-me-in"),
+				"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + cloudtest.File(n.t, "let-me-in"),
 			}
 		}, pullRole, []calls{{"container GetCredentials 169.254.170.23"}, askECR(ecrAPI)}},
 	} {

@@ -2,10 +2,7 @@ package ecr_test
 
 import (
 	"os"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
@@ -62,7 +59,7 @@ func (n *node) attach(role string, allow ...aws.Action) {
 }
 
 // calls is what the cloud was asked, in order: "SERVICE OPERATION HOST".
-type calls []string
+type calls = cloudtest.Calls
 
 // askIMDS is what it takes to get the instance's credentials.
 var askIMDS = calls{
@@ -81,36 +78,13 @@ func askPublic(host string) calls { return calls{"ecr-public GetAuthorizationTok
 func askSTS(operation, host string) calls { return calls{"sts " + operation + " " + host} }
 
 // wantCalls fails the test unless the cloud was asked exactly that since the
-// last time. Names are looked up only if they do not exist; then they count.
+// last time.
 func (n *node) wantCalls(want ...calls) {
 	n.t.Helper()
-	var got calls
-	for _, call := range n.cloud.Calls.All() {
-		got = append(got, call.Service+" "+call.Operation+" "+call.Host)
-	}
-	if want := slices.Concat(want...); !slices.Equal(got, want) {
-		n.t.Errorf("the cloud was asked\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
-	}
-	if len(n.cloud.Calls.Violations()) == 0 {
-		n.cloud.Calls.Reset()
-	}
+	cloudtest.WantCalls(n.t, n.cloud, want...)
 }
 
 // summaries says who asked for what in the calls of one operation.
 func (n *node) summaries(service, operation string) []string {
-	var all []string
-	for _, call := range n.cloud.Calls.Of(service, operation) {
-		all = append(all, call.Summary)
-	}
-	return all
-}
-
-// eventually waits for a condition that something else brings about.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20s: %s", what)
-		}
-	}
+	return cloudtest.Summaries(n.cloud, service, operation)
 }

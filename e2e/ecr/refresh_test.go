@@ -26,7 +26,7 @@ func TestATokenIsRefreshedBeforeItEnds(t *testing.T) {
 	n.cloud.Calls.Reset()
 
 	var second issued
-	eventually(t, "a new token", func() bool {
+	cloudtest.Eventually(t, "a new token", func() bool {
 		second = n.ask(q).wantCredential(registry, nodeRole)
 		return second.password != first.password
 	})
@@ -52,7 +52,7 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	n.cloud.Faults.Always("ecr", "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Minute})
 
 	var served answer
-	eventually(t, "an attempt to refresh", func() bool {
+	cloudtest.Eventually(t, "an attempt to refresh", func() bool {
 		served = n.ask(q)
 		return n.cloud.Calls.Count("ecr", "") > 0
 	})
@@ -70,7 +70,7 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	}
 
 	var last answer
-	eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
+	cloudtest.Eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
 	last.wantFailure(1, "status 429", "ago to another process")
 	n.wantCalls(askIMDS, askECR(ecrAPI))
 }

@@ -21,7 +21,7 @@ func TestNoCoreIsDumped(t *testing.T) {
 			if err := control.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "sleep", func() bool { return strings.Contains(executable(control), "sleep") })
+			cloudtest.Eventually(t, "sleep", func() bool { return strings.Contains(executable(control), "sleep") })
 			_ = control.Process.Signal(signal)
 			_ = control.Wait()
 			if status, ok := control.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.CoreDump() {
@@ -69,7 +69,7 @@ func TestARunIsClosedToItsOwnUser(t *testing.T) {
 		t.Skipf("no setpriv: %v", err)
 	}
 	defer func() { _ = open.Process.Kill(); _ = open.Wait() }()
-	eventually(t, "sleep", func() bool { return strings.Contains(executable(open), "sleep") })
+	cloudtest.Eventually(t, "sleep", func() bool { return strings.Contains(executable(open), "sleep") })
 	if err := look(open.Process.Pid); err != nil {
 		t.Skipf("here every process is closed: %v", err)
 	}

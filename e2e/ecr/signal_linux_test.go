@@ -51,6 +51,6 @@ func (n *node) startHanging(q question, program string, args ...string) *run {
 	command := cloudtest.Question(q).Command(ctx, program, args...)
 	command.Stdin = bytes.NewReader(cloudtest.Question(q).Request(n.t))
 	r := n.start(command)
-	eventually(n.t, "ECR being asked", func() bool { return n.cloud.Calls.Count("ecr", "") > 0 })
+	cloudtest.Eventually(n.t, "ECR being asked", func() bool { return n.cloud.Calls.Count("ecr", "") > 0 })
 	return r
 }

@@ -8,6 +8,7 @@ import (
 
 	credentialprovider "k8s.io/kubelet/pkg/apis/credentialprovider/v1"
 
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/gcp"
 )
 
@@ -87,7 +88,7 @@ func TestAMistakeOfTheOperatorIsExitCode2(t *testing.T) {
 		{"cache type of the kubelet's spelling", question{Env: []string{"KUBE_SIDECAR_CACHE_TYPE=Image"}}, "cacheType"},
 		{"duration that is none", question{Env: []string{"KUBE_SIDECAR_CACHE_DURATION=ten"}}, "KUBE_SIDECAR_CACHE_DURATION"},
 		{"duration below zero", question{Env: []string{"KUBE_SIDECAR_CACHE_DURATION=-10s"}}, "maxKubeletCache"},
-		{"not ours", question{Args: []string{"--config", file(t, "apiVersion: regcred/v1\nkind: ECRCredentialProviderConfig\n")}}, "GCRCredentialProviderConfig"},
+		{"not ours", question{Args: []string{"--config", cloudtest.File(t, "apiVersion: regcred/v1\nkind: ECRCredentialProviderConfig\n")}}, "GCRCredentialProviderConfig"},
 		{"unknown field", question{Args: []string{"--config", configFile(t, "projectId: x\n")}}, "projectId"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,10 +2,7 @@ package gcr_test
 
 import (
 	"os"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/cloudtest"
@@ -65,7 +62,7 @@ func (n *node) in(t *testing.T) *node {
 }
 
 // calls is what the cloud was asked, in order: "SERVICE OPERATION HOST".
-type calls []string
+type calls = cloudtest.Calls
 
 var (
 	// askMetadata is what it takes to get the node's token, and to know that
@@ -87,36 +84,13 @@ func askMetadataAt(host string) calls {
 }
 
 // wantCalls fails the test unless the cloud was asked exactly that since the
-// last time. Names are looked up only if they do not exist; then they count.
+// last time.
 func (n *node) wantCalls(want ...calls) {
 	n.t.Helper()
-	var got calls
-	for _, call := range n.cloud.Calls.All() {
-		got = append(got, call.Service+" "+call.Operation+" "+call.Host)
-	}
-	if want := slices.Concat(want...); !slices.Equal(got, want) {
-		n.t.Errorf("the cloud was asked\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
-	}
-	if len(n.cloud.Calls.Violations()) == 0 {
-		n.cloud.Calls.Reset()
-	}
+	cloudtest.WantCalls(n.t, n.cloud, want...)
 }
 
 // summaries says who asked for what in the calls of one service.
 func (n *node) summaries(service string) []string {
-	var all []string
-	for _, call := range n.cloud.Calls.Of(service, "") {
-		all = append(all, call.Summary)
-	}
-	return all
-}
-
-// eventually waits for a condition that something else brings about.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20s: %s", what)
-		}
-	}
+	return cloudtest.Summaries(n.cloud, service, "")
 }

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/gcp"
 )
 
 // keyFile makes a key of a Google service account, as it is downloaded.
 func (n *node) keyFile(email string) string {
 	n.t.Helper()
-	return file(n.t, n.key(email))
+	return cloudtest.File(n.t, n.key(email))
 }
 
 func (n *node) key(email string) string {
@@ -41,7 +42,7 @@ func (n *node) externalAccount(changes map[string]any) string {
 		"audience":           "//iam.googleapis.com/" + wifProvider,
 		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
 		"token_url":          "https://sts.googleapis.com/v1/token",
-		"credential_source":  map[string]any{"file": file(n.t, n.pod(shop, wifAudience, time.Hour).token)},
+		"credential_source":  map[string]any{"file": cloudtest.File(n.t, n.pod(shop, wifAudience, time.Hour).token)},
 	}
 	maps.Copy(fields, changes)
 	maps.DeleteFunc(fields, func(_ string, value any) bool { return value == nil })
@@ -72,7 +73,7 @@ func TestTheNodesIdentityIsInAFile(t *testing.T) {
 		{"external account with its token in JSON", func(n *node) string {
 			token := fmt.Sprintf(`{"id_token":%q}`, n.pod(shop, wifAudience, time.Hour).token)
 			return n.externalAccount(map[string]any{"credential_source": map[string]any{
-				"file": file(n.t, token), "format": map[string]any{"type": "json", "subject_token_field_name": "id_token"},
+				"file": cloudtest.File(n.t, token), "format": map[string]any{"type": "json", "subject_token_field_name": "id_token"},
 			}})
 		}, ownPrincipal(shop), []calls{askSTS}},
 		{"key that impersonates", func(n *node) string {
@@ -93,7 +94,7 @@ func TestTheNodesIdentityIsInAFile(t *testing.T) {
 			t.Run(test.name+" by "+how, func(t *testing.T) {
 				n := bootOutside(t)
 				content := test.content(n)
-				q := q(file(t, content))
+				q := q(cloudtest.File(t, content))
 				q.Image = registry + "/p/r/app"
 				token := n.ask(q).wantCredential(registry, test.principal)
 				if token.keep != 10*time.Minute {
@@ -121,7 +122,7 @@ func TestASubjectTokenFromTheNodesOwnLink(t *testing.T) {
 	})); err != nil {
 		t.Fatal(err)
 	}
-	path := file(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
+	path := cloudtest.File(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
 		"url": "http://169.254.1.1/token", "headers": map[string]any{"X-Who": "node"},
 	}}))
 	n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path, "HTTP_PROXY=http://192.0.2.3:3128"}}).
@@ -133,9 +134,9 @@ func TestASubjectTokenFromTheNodesOwnLink(t *testing.T) {
 // allows it.
 func TestASubjectTokenFromAProgram(t *testing.T) {
 	n := bootOutside(t)
-	printed := file(t, fmt.Sprintf(`{"version":1,"success":true,"token_type":"urn:ietf:params:oauth:token-type:jwt","id_token":%q,"expiration_time":%d}`,
+	printed := cloudtest.File(t, fmt.Sprintf(`{"version":1,"success":true,"token_type":"urn:ietf:params:oauth:token-type:jwt","id_token":%q,"expiration_time":%d}`,
 		n.pod(shop, wifAudience, time.Hour).token, time.Now().Add(time.Hour).Unix()))
-	path := file(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
+	path := cloudtest.File(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
 		"executable": map[string]any{"command": "/bin/cat " + printed, "timeout_millis": 5000},
 	}}))
 	q := question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
@@ -182,7 +183,7 @@ func TestAFileWithAnAddressOfOthersIsRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootOutside(t)
-			path := file(t, n.externalAccount(test.changes))
+			path := cloudtest.File(t, n.externalAccount(test.changes))
 			n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, test.says)
 			n.wantCalls()
 		})
@@ -202,7 +203,7 @@ func TestAFileWithAnAddressOfOthersIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := bootOutside(t)
-			path := file(t, change(n.key(pullAccount)))
+			path := cloudtest.File(t, change(n.key(pullAccount)))
 			n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path)
 			n.wantCalls()
 		})
@@ -239,7 +240,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	if err := n.cloud.ServeTLS(netip.MustParseAddr("192.0.2.67"), http.RedirectHandler("https://evil.example/", http.StatusTemporaryRedirect), "storage.googleapis.com"); err != nil {
 		t.Fatal(err)
 	}
-	path := file(t, n.externalAccount(map[string]any{"token_url": "https://storage.googleapis.com/v1/token"}))
+	path := cloudtest.File(t, n.externalAccount(map[string]any{"token_url": "https://storage.googleapis.com/v1/token"}))
 	n.ask(question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}).wantFailure(1, path, "307")
 	if evil != 0 {
 		t.Error("the redirect was followed")
@@ -273,7 +274,7 @@ func TestAFilesIdentityThatIsRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bootOutside(t)
-			path := file(t, test.content(n))
+			path := cloudtest.File(t, test.content(n))
 			q := question{Image: registry + "/p/r/app", Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + path}}
 			n.ask(q).wantFailure(1, append(test.says, path)...)
 			n.cloud.Calls.Reset()

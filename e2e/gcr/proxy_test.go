@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/gcp"
 )
 
@@ -74,6 +75,6 @@ func TestTheOperatorsAuthorityIsTrusted(t *testing.T) {
 	q.Env = []string{"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nonexistent"}
 	q.Args = append(q.Args, "--cache-dir=")
 	n.ask(q).wantFailure(1, stsAPI, "x509: certificate signed by unknown authority", "--ca-file")
-	q.Args = append(q.Args, "--ca-file", file(t, string(n.cloud.Authority.PEM())))
+	q.Args = append(q.Args, "--ca-file", cloudtest.File(t, string(n.cloud.Authority.PEM())))
 	n.ask(q).wantCredential(registry, ownPrincipal(shop))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/gcp"
 )
 
@@ -21,7 +22,7 @@ func TestARepeatedTokenIsNotAskedForAgainAndAgain(t *testing.T) {
 	first := n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
 
 	runs, last := 0, first
-	eventually(t, "a new token", func() bool {
+	cloudtest.Eventually(t, "a new token", func() bool {
 		runs++
 		last = n.ask(q).wantCredential(registry, gcp.Account(nodeAccount))
 		return last.password != first.password
@@ -73,7 +74,7 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	n.cloud.Faults.Always("metadata", "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Minute})
 
 	var served answer
-	eventually(t, "an attempt to refresh", func() bool {
+	cloudtest.Eventually(t, "an attempt to refresh", func() bool {
 		served = n.ask(q)
 		return n.cloud.Calls.Count("metadata", "") > 0
 	})
@@ -88,7 +89,7 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	}
 
 	var last answer
-	eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
+	cloudtest.Eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
 	last.wantFailure(1, "429", "ago to another process")
 	if asked := n.cloud.Calls.Count("metadata", ""); asked != 1 {
 		t.Errorf("the server that wants to be left alone was asked %d times, want 1", asked)
@@ -104,7 +105,7 @@ func TestAPodsTokenIsRefreshedBeforeItEnds(t *testing.T) {
 	n.gcp.Configure(func(s *gcp.Settings) { s.STS.Life = 0 })
 	n.cloud.Calls.Reset()
 
-	eventually(t, "a new token", func() bool {
+	cloudtest.Eventually(t, "a new token", func() bool {
 		return n.ask(q).wantCredential(registry, ownPrincipal(shop)).password != first.password
 	})
 	if !time.Now().Before(first.Expires) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // written is all that a run writes besides its answer: stderr, the log, and
@@ -86,7 +87,7 @@ func TestAKeyIsWrittenNowhere(t *testing.T) {
 			}
 			secret := strings.Split(key.PrivateKey, "\n")[5]
 			log := filepath.Join(t.TempDir(), "log")
-			q := question{Image: registry + "/p/r/app", Args: []string{"--credentials-file", file(t, content), "--log-level=debug", "--log-file", log}}
+			q := question{Image: registry + "/p/r/app", Args: []string{"--credentials-file", cloudtest.File(t, content), "--log-level=debug", "--log-file", log}}
 			for where, content := range written(t, log, n.ask(q), n.ask(q)) {
 				if strings.Contains(content, secret) {
 					t.Errorf("the key is in %s", where)
@@ -102,8 +103,8 @@ func TestAProgramsOutputStaysOutOfSight(t *testing.T) {
 	n := bootOutside(t)
 	const secret = "opaque-subject-token"
 	log := filepath.Join(t.TempDir(), "log")
-	path := file(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
-		"executable": map[string]any{"command": "/bin/cat " + file(t, secret), "timeout_millis": 5000},
+	path := cloudtest.File(t, n.externalAccount(map[string]any{"credential_source": map[string]any{
+		"executable": map[string]any{"command": "/bin/cat " + cloudtest.File(t, secret), "timeout_millis": 5000},
 	}}))
 	q := question{
 		Image: registry + "/p/r/app",
