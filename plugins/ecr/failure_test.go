@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/smithy-go"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
 )
 
@@ -73,7 +74,7 @@ func TestWhenToStartOver(t *testing.T) {
 	noRole := problem{service: "imds", exchange: exchange{status: 404}, cause: errors.New("x")}
 	emptyList := problem{service: "ecr", cause: errors.New("unexpected empty EC2 IMDS role list")}
 	rotated := problem{service: "ecr", code: "ExpiredTokenException", cause: errors.New("x")}
-	asPod := identity{pod: pod(t, "sa", "u", "p")}
+	asPod := identity{pod: plugintest.Pod(t, "sa", "u", "p")}
 	for name, tc := range map[string]struct {
 		problem problem
 		who     identity

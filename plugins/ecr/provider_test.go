@@ -1,14 +1,13 @@
 package ecr
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
-	"regcred/shared/image"
 	"regcred/shared/serviceaccount"
 )
 
@@ -18,39 +17,18 @@ const (
 	otherRole = "arn:aws:iam::999999999999:role/regcred"
 )
 
-func pod(t testing.TB, name, uid, podUID string) *serviceaccount.Token {
-	t.Helper()
-	claims := fmt.Sprintf(`{"iss":"https://issuer","sub":"system:serviceaccount:prod:%s","kubernetes.io":{"namespace":"prod","serviceaccount":{"name":%q,"uid":%q},"pod":{"name":"p","uid":%q}}}`, name, name, uid, podUID)
-	token, err := serviceaccount.Parse("e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
-}
-
 func newProvider(edit func(*Settings), env ...string) credential.Provider {
 	s := Plugin().New().(*Settings)
 	s.IdentityScope = serviceaccount.ScopeServiceAccount
 	if edit != nil {
 		edit(s)
 	}
-	return s.Provider(func(name string) string {
-		for _, set := range env {
-			if value, ok := strings.CutPrefix(set, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	})
+	return s.Provider(plugintest.Getenv(env...))
 }
 
 func ask(t testing.TB, p credential.Provider, host string, pod *serviceaccount.Token, annotations map[string]string) (*source, error) {
 	t.Helper()
-	ref, err := image.Parse(host + "/app")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := p.Source(credential.Request{Image: ref, Registry: ref.Registry, Pod: pod, Annotations: annotations})
+	got, err := p.Source(plugintest.Request(t, host+"/app", pod, annotations))
 	if got == nil || err != nil {
 		return nil, err
 	}
@@ -59,7 +37,7 @@ func ask(t testing.TB, p credential.Provider, host string, pod *serviceaccount.T
 
 func TestForeignHostsHaveNoSource(t *testing.T) {
 	for _, host := range foreignHosts {
-		if got, err := ask(t, newProvider(nil), host, pod(t, "sa", "u", "p"), nil); got != nil || err != nil {
+		if got, err := ask(t, newProvider(nil), host, plugintest.Pod(t, "sa", "u", "p"), nil); got != nil || err != nil {
 			t.Errorf("%s: got %+v, %v", host, got, err)
 		}
 	}
@@ -111,7 +89,7 @@ func TestIdentity(t *testing.T) {
 			}
 			var token *serviceaccount.Token
 			if tc.pod {
-				token = pod(t, "sa", "uid-1", "pod-1")
+				token = plugintest.Pod(t, "sa", "uid-1", "pod-1")
 			}
 			got, err := ask(t, newProvider(tc.edit), host, token, tc.annotations)
 			if tc.wantErr != "" {
@@ -128,7 +106,7 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestPublicWithoutARoleIsAnonymousForPods(t *testing.T) {
-	got, err := ask(t, newProvider(nil), "public.ecr.aws", pod(t, "sa", "u", "p"), nil)
+	got, err := ask(t, newProvider(nil), "public.ecr.aws", plugintest.Pod(t, "sa", "u", "p"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,11 +128,11 @@ func TestKeys(t *testing.T) {
 	}
 	plain := newProvider(nil)
 	byPod := newProvider(func(s *Settings) { s.IdentityScope = serviceaccount.ScopePod })
-	sa := pod(t, "sa", "uid-1", "pod-1")
+	sa := plugintest.Pod(t, "sa", "uid-1", "pod-1")
 
 	for name, same := range map[string][2]credential.Key{
 		"registries of other accounts": {key(plain, host, nil), key(plain, "210987654321.dkr.ecr.us-east-1.amazonaws.com", nil)},
-		"pods of a service account":    {key(plain, host, sa), key(plain, host, pod(t, "sa", "uid-1", "pod-2"))},
+		"pods of a service account":    {key(plain, host, sa), key(plain, host, plugintest.Pod(t, "sa", "uid-1", "pod-2"))},
 		"root's home":                  {key(plain, host, nil), key(newProvider(nil, "HOME=/root"), host, nil)},
 		"the node's profile, to a pod": {key(plain, host, sa), key(newProvider(nil, "AWS_PROFILE=ecr"), host, sa)},
 		"the port":                     {key(plain, host, nil), key(plain, host+":443", nil)},
@@ -182,10 +160,10 @@ func TestKeys(t *testing.T) {
 		"another profile":         key(newProvider(nil, "AWS_PROFILE=ecr"), host, nil),
 		"another endpoint":        key(newProvider(nil, "AWS_ENDPOINT_URL_ECR=https://vpce.example.com"), host, nil),
 		"service account":         key(plain, host, sa),
-		"another service account": key(plain, host, pod(t, "sb", "uid-2", "pod-1")),
-		"a recreated one":         key(plain, host, pod(t, "sa", "uid-9", "pod-1")),
+		"another service account": key(plain, host, plugintest.Pod(t, "sb", "uid-2", "pod-1")),
+		"a recreated one":         key(plain, host, plugintest.Pod(t, "sa", "uid-9", "pod-1")),
 		"pod":                     key(byPod, host, sa),
-		"another pod":             key(byPod, host, pod(t, "sa", "uid-1", "pod-2")),
+		"another pod":             key(byPod, host, plugintest.Pod(t, "sa", "uid-1", "pod-2")),
 	} {
 		id := fmt.Sprintf("%q", k)
 		if other, ok := keys[id]; ok {

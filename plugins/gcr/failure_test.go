@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
 )
 
 func TestWhatAFailureMeans(t *testing.T) {
-	sa := pod(t, "sa", "u", "p")
+	sa := plugintest.Pod(t, "sa", "u", "p")
 	main, _ := providerAudience(mainProvider, googleCloud)
 	gke, _ := clusterAudience("shop", cluster)
 	asPod, asGKE, asAccount, asFile := who{pod: sa, audience: main}, who{pod: sa, audience: gke}, who{pod: sa, audience: main, email: pullAccount}, who{file: "/etc/key.json"}

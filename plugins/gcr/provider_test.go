@@ -1,14 +1,13 @@
 package gcr
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
-	"regcred/shared/image"
 	"regcred/shared/serviceaccount"
 )
 
@@ -20,44 +19,23 @@ const (
 	otherAccount  = "other@shop.iam.gserviceaccount.com"
 )
 
-func pod(t testing.TB, name, uid, podUID string) *serviceaccount.Token {
-	t.Helper()
-	claims := fmt.Sprintf(`{"iss":"https://issuer","sub":"system:serviceaccount:prod:%s","kubernetes.io":{"namespace":"prod","serviceaccount":{"name":%q,"uid":%q},"pod":{"name":"p","uid":%q}}}`, name, name, uid, podUID)
-	token, err := serviceaccount.Parse("e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
-}
-
 func newProvider(edit func(*Settings), env ...string) credential.Provider {
 	s := Plugin().New().(*Settings)
 	s.IdentityScope = serviceaccount.ScopeServiceAccount
 	if edit != nil {
 		edit(s)
 	}
-	return s.Provider(func(name string) string {
-		for _, set := range env {
-			if value, ok := strings.CutPrefix(set, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	})
+	return s.Provider(plugintest.Getenv(env...))
 }
 
 func ask(t testing.TB, p credential.Provider, name string, pod *serviceaccount.Token, annotations map[string]string) (credential.Source, error) {
 	t.Helper()
-	ref, err := image.Parse(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.Source(credential.Request{Image: ref, Registry: ref.Registry, Pod: pod, Annotations: annotations})
+	return p.Source(plugintest.Request(t, name, pod, annotations))
 }
 
 func TestForeignHostsHaveNoSource(t *testing.T) {
 	for _, host := range foreignHosts {
-		if got, err := ask(t, newProvider(nil), host+"/app", pod(t, "sa", "u", "p"), nil); got != nil || err != nil {
+		if got, err := ask(t, newProvider(nil), host+"/app", plugintest.Pod(t, "sa", "u", "p"), nil); got != nil || err != nil {
 			t.Errorf("%s: got %+v, %v", host, got, err)
 		}
 	}
@@ -133,7 +111,7 @@ func TestIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var token *serviceaccount.Token
 			if tc.pod {
-				token = pod(t, "sa", "uid-1", "pod-1")
+				token = plugintest.Pod(t, "sa", "uid-1", "pod-1")
 			}
 			got, err := ask(t, newProvider(tc.edit, tc.env...), "us-docker.pkg.dev/p/r/app", token, tc.annotations)
 			if tc.wantErr != "" {
@@ -163,10 +141,10 @@ func TestDockerConfigFlows(t *testing.T) {
 		if err != nil || describe(got) != want {
 			t.Errorf("%s: got %s, %v", name, describe(got), err)
 		}
-		if _, err := ask(t, flow(name, false), "gcr.io/p/app", pod(t, "sa", "u", "p"), nil); err == nil {
+		if _, err := ask(t, flow(name, false), "gcr.io/p/app", plugintest.Pod(t, "sa", "u", "p"), nil); err == nil {
 			t.Errorf("%s: a pod is answered as the node", name)
 		}
-		if _, err := ask(t, flow(name, true), "gcr.io/p/app", pod(t, "sa", "u", "p"), nil); err != nil {
+		if _, err := ask(t, flow(name, true), "gcr.io/p/app", plugintest.Pod(t, "sa", "u", "p"), nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -191,12 +169,12 @@ func TestKeys(t *testing.T) {
 		return newProvider(func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, env...)
 	}
 	docker := newProvider(func(s *Settings) { s.AuthFlow = flowConfig })
-	sa := pod(t, "sa", "uid-1", "pod-1")
+	sa := plugintest.Pod(t, "sa", "uid-1", "pod-1")
 
 	for what, same := range map[string][2]credential.Key{
 		"registries":                {key(plain, name, nil, nil), key(plain, "gcr.io/other/app", nil, nil)},
 		"registries, to a pod":      {key(plain, name, sa, nil), key(plain, "docker.us-central1.rep.pkg.dev/p/r/app", sa, nil)},
-		"pods of a service account": {key(plain, name, sa, nil), key(plain, name, pod(t, "sa", "uid-1", "pod-2"), nil)},
+		"pods of a service account": {key(plain, name, sa, nil), key(plain, name, plugintest.Pod(t, "sa", "uid-1", "pod-2"), nil)},
 		"how a provider is written": {key(plain, name, sa, nil), key(plain, name, sa, map[string]string{providerAnnotation: "https://iam.googleapis.com/" + mainProvider})},
 		"the port":                  {key(plain, name, nil, nil), key(plain, "us-docker.pkg.dev:443/p/r/app", nil, nil)},
 		"what files do not look at": {key(byFile(), name, nil, nil), key(byFile("GCE_METADATA_HOST=metadata"), name, nil, nil)},
@@ -218,14 +196,14 @@ func TestKeys(t *testing.T) {
 		"another file":            key(newProvider(func(s *Settings) { s.CredentialsFile = "/etc/other.json" }), name, nil, nil),
 		"a file for AWS":          key(byFile("AWS_ACCESS_KEY_ID=AKIA"), name, nil, nil),
 		"service account":         key(plain, name, sa, nil),
-		"another service account": key(plain, name, pod(t, "sb", "uid-2", "pod-1"), nil),
-		"a recreated one":         key(plain, name, pod(t, "sa", "uid-9", "pod-1"), nil),
+		"another service account": key(plain, name, plugintest.Pod(t, "sb", "uid-2", "pod-1"), nil),
+		"a recreated one":         key(plain, name, plugintest.Pod(t, "sa", "uid-9", "pod-1"), nil),
 		"another provider":        key(plain, name, sa, map[string]string{providerAnnotation: otherProvider}),
 		"impersonation":           key(plain, name, sa, map[string]string{accountAnnotation: pullAccount}),
 		"of another account":      key(plain, name, sa, map[string]string{accountAnnotation: otherAccount}),
-		"by another one":          key(plain, name, pod(t, "sb", "uid-2", "pod-1"), map[string]string{accountAnnotation: pullAccount}),
+		"by another one":          key(plain, name, plugintest.Pod(t, "sb", "uid-2", "pod-1"), map[string]string{accountAnnotation: pullAccount}),
 		"pod":                     key(byPod, name, sa, nil),
-		"another pod":             key(byPod, name, pod(t, "sa", "uid-1", "pod-2"), nil),
+		"another pod":             key(byPod, name, plugintest.Pod(t, "sa", "uid-1", "pod-2"), nil),
 		"dockercfg":               key(docker, name, nil, nil),
 		"of another image":        key(docker, name+"2", nil, nil),
 		"by URL":                  key(newProvider(func(s *Settings) { s.AuthFlow = flowConfigURL }), name, nil, nil),
@@ -264,7 +242,7 @@ func TestProviderAudience(t *testing.T) {
 }
 
 func TestPrincipals(t *testing.T) {
-	sa := pod(t, "sa", "u", "p")
+	sa := plugintest.Pod(t, "sa", "u", "p")
 	byProvider, _ := providerAudience(mainProvider, googleCloud)
 	byCluster, _ := clusterAudience("shop", cluster)
 	for got, want := range map[string]string{
