@@ -7,6 +7,7 @@
 package cloudhttp
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -35,6 +37,20 @@ var metadata = policy{
 	longest:  time.Second,
 }
 
+// azureMetadata keeps the waits that Azure documents for tokens of its metadata
+// service: 404 and 410 are what it answers while it is being updated. A last
+// wait of 30 s, or the 70 s that an update may take, are more than a pull can
+// wait for; the next one finds out.
+var azureMetadata = policy{
+	attempts: 4,
+	timeout:  2 * time.Second,
+	patience: 5 * time.Second,
+	first:    500 * time.Millisecond,
+	longest:  2 * time.Second,
+	waits:    []time.Duration{2 * time.Second, 6 * time.Second, 14 * time.Second},
+	passing:  []int{http.StatusNotFound, http.StatusGone},
+}
+
 var api = policy{
 	attempts: 4,
 	timeout:  10 * time.Second,
@@ -45,12 +61,17 @@ var api = policy{
 // Metadata returns a client for a metadata service. It never uses a proxy,
 // whatever the environment says: the proxy would be handed the node's
 // credentials, or answer with its own.
-func Metadata() *http.Client {
-	transport := &http.Transport{
+func Metadata() *http.Client { return client(metadata, metadataTransport()) }
+
+// AzureMetadata returns a client like Metadata's that has the patience of
+// Azure's metadata service: it throttles for seconds, and is updated under way.
+func AzureMetadata() *http.Client { return client(azureMetadata, metadataTransport()) }
+
+func metadataTransport() *http.Transport {
+	return &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: 1500 * time.Millisecond}).DialContext,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-	return client(metadata, transport)
 }
 
 // API returns a client for a cloud's APIs: proxy from the environment, TLS 1.2
@@ -70,6 +91,35 @@ func API(caFile string) (*http.Client, error) {
 		ForceAttemptHTTP2:      true,
 	}
 	return client(api, transport), nil
+}
+
+// Pinned returns a client for one server at HTTPS's port of one address: an IP
+// address, or a name that is looked up. Whatever a request's URL says, no other
+// address is connected to, no proxy is used, and nothing is trusted but the
+// certificate authorities of caFile and the name serverName.
+func Pinned(address, serverName, caFile string) (*http.Client, error) {
+	bundle, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		return nil, fmt.Errorf("certificate authorities: %s holds no PEM certificate", caFile)
+	}
+	return client(api, pinnedTransport(net.JoinHostPort(strings.Trim(address, "[]"), "443"), serverName, pool)), nil
+}
+
+func pinnedTransport(address, serverName string, roots *x509.CertPool) *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, address)
+		},
+		TLSHandshakeTimeout:    5 * time.Second,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: serverName},
+		MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2:      true,
+	}
 }
 
 func client(p policy, transport http.RoundTripper) *http.Client {

@@ -2,9 +2,12 @@ package cloudhttp
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +15,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -309,5 +314,135 @@ func TestRetryAfter(t *testing.T) {
 		if got := RetryAfter(http.Header{"Retry-After": {value}}, now); got != want {
 			t.Errorf("%q: got %s, want %s", value, got, want)
 		}
+	}
+}
+
+// Azure's metadata service answers so while it is being updated, and throttles
+// for seconds.
+func TestAzuresMetadataIsWaitedFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		passes bool
+	}{"not there": {404, true}, "gone": {410, true}, "throttled": {429, true}, "fault": {500, true}, "no such identity": {400, false}, "denied": {403, false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				c := client(azureMetadata, roundTrip(func(*http.Request) (*http.Response, error) {
+					calls++
+					return &http.Response{StatusCode: tc.status, Body: http.NoBody}, nil
+				}))
+				begin := time.Now()
+				response, err := c.Get("http://169.254.169.254/")
+				took := time.Since(begin)
+				want := map[bool]int{true: 4, false: 1}[tc.passes]
+				if err != nil || response.StatusCode != tc.status || calls != want {
+					t.Errorf("got %v, %v after %d calls", response, err, calls)
+				}
+				if tc.passes && (took < 22*time.Second || took > 30*time.Second) || !tc.passes && took > 0 {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+}
+
+// A run ends within its budget, and with the real answer.
+func TestAzuresMetadataIsNotWaitedForBeyondTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := client(azureMetadata, roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusTooManyRequests, Body: http.NoBody}, nil
+		}))
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://169.254.169.254/", nil)
+		response, err := c.Do(request)
+		if took := time.Since(begin); err != nil || response.StatusCode != http.StatusTooManyRequests || took > 10*time.Second {
+			t.Errorf("got %v, %v after %s", response, err, took)
+		}
+	})
+}
+
+// Where nothing answers there is nothing to wait for.
+func TestAzuresMetadataThatIsNotThereIsGivenUpSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c := client(azureMetadata, roundTrip(func(*http.Request) (*http.Response, error) {
+			calls++
+			return nil, syscall.ECONNREFUSED
+		}))
+		begin := time.Now()
+		_, err := c.Get("http://169.254.169.254/")
+		if took := time.Since(begin); !errors.Is(err, syscall.ECONNREFUSED) || calls != 4 || took > 5*time.Second {
+			t.Errorf("got %v after %d calls and %s", err, calls, took)
+		}
+	})
+}
+
+func TestOtherMetadataServicesAreNotAskedTwiceForWhatIsNotThere(t *testing.T) {
+	s, calls := server(t, nil, 404)
+	if response, err := Metadata().Get(s.URL); err != nil || response.StatusCode != http.StatusNotFound || calls.Load() != 1 {
+		t.Errorf("got %v, %v after %d calls", response, err, calls.Load())
+	}
+}
+
+// Whatever a URL names, one server is connected to, and it has to prove a name
+// by one authority.
+func TestAPinnedClientKnowsOneServer(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host) }))
+	t.Cleanup(s.Close)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	address := s.Listener.Addr().String()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(s.Certificate())
+	for name, tc := range map[string]struct {
+		serverName string
+		roots      *x509.CertPool
+		wantErr    string
+	}{
+		"its own":           {"example.com", trusted, ""},
+		"another name":      {"elsewhere.test", trusted, "not elsewhere.test"},
+		"another authority": {"example.com", x509.NewCertPool(), "unknown authority"},
+	} {
+		response, err := client(api, pinnedTransport(address, tc.serverName, tc.roots)).Get("https://anything.test/")
+		if tc.wantErr != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if host, _ := io.ReadAll(response.Body); string(host) != "anything.test" {
+			t.Errorf("%s: the server was asked for %s", name, host)
+		}
+	}
+}
+
+func TestAPinnedClientTrustsNothingElse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if _, err := Pinned("10.0.0.1", "name", file); err == nil || !strings.HasPrefix(err.Error(), "certificate authorities: ") {
+		t.Errorf("without a file: %v", err)
+	}
+	s := httptest.NewTLSServer(nil)
+	t.Cleanup(s.Close)
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Pinned("[::1]", "example.com", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := c.Transport.(*retrier).next.(*http.Transport).TLSClientConfig
+	if config.ServerName != "example.com" || config.MinVersion != tls.VersionTLS12 || len(config.RootCAs.Subjects()) != 1 { //nolint:staticcheck // The pool is not the system's.
+		t.Errorf("got %+v", config)
+	}
+	if err := os.WriteFile(file, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pinned("10.0.0.1", "name", file); err == nil || !strings.Contains(err.Error(), "holds no PEM certificate") {
+		t.Errorf("without a certificate: %v", err)
 	}
 }

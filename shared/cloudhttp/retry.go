@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -24,6 +25,12 @@ type policy struct {
 	// wait itself is anything between zero and the bound, so that nodes
 	// which failed together do not come back together.
 	first, longest time.Duration
+	// waits are the least waits after answers that a service documents. Each
+	// is lengthened by up to a quarter. Where there is no answer, the bounds
+	// above hold.
+	waits []time.Duration
+	// passing are more statuses that may pass by themselves.
+	passing []int
 }
 
 // retrier sends a request again when what came back may pass by itself:
@@ -44,7 +51,7 @@ func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
 	timeout := r.timeout
 	for attempt := 1; ; attempt++ {
 		response, err := r.attempt(request, timeout)
-		if attempt == r.attempts || !mayPass(request.Context(), response, err) {
+		if attempt == r.attempts || !r.mayPass(request.Context(), response, err) {
 			return response, err
 		}
 		wait := r.wait(attempt, response)
@@ -87,24 +94,24 @@ func (r *retrier) attempt(request *http.Request, timeout time.Duration) (*http.R
 // wait returns how long to wait after an attempt: at least what the server
 // asks for.
 func (r *retrier) wait(attempt int, response *http.Response) time.Duration {
-	bound := min(r.first<<(attempt-1), r.longest)
-	jitter := rand.N(bound)
-	if response == nil {
-		return jitter
+	least, bound := time.Duration(0), min(r.first<<(attempt-1), r.longest)
+	if response != nil {
+		if len(r.waits) > 0 {
+			least = r.waits[min(attempt, len(r.waits))-1]
+			bound = least / 4
+		}
+		least = max(least, RetryAfter(response.Header, time.Now()))
 	}
-	if after := RetryAfter(response.Header, time.Now()); after > 0 {
-		return after + jitter
-	}
-	return jitter
+	return least + rand.N(bound)
 }
 
 // mayPass reports whether another attempt may end differently.
-func mayPass(ctx context.Context, response *http.Response, err error) bool {
+func (p policy) mayPass(ctx context.Context, response *http.Response, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	if err == nil {
-		return response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500
+		return response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500 || slices.Contains(p.passing, response.StatusCode)
 	}
 	// A connection that could not be made in time will not be made the next
 	// time either: there is nothing at that address.
