@@ -1,0 +1,194 @@
+package acr
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"regcred/shared/credential"
+	"regcred/shared/settings"
+)
+
+// certificateProof is a certificate, by whose key a statement is signed that
+// one is the application.
+type certificateProof struct {
+	file         string
+	passwordFile string
+	// azureConfig is the file that password was in, if there is no
+	// passwordFile.
+	azureConfig string
+	password    credential.Secret
+}
+
+func (p certificateProof) key() []string {
+	return []string{clientCertificate, p.file, p.passwordFile, p.azureConfig}
+}
+
+func (p certificateProof) describe(w *who) {
+	w.name += " with the certificate in " + p.file
+	w.file = p.file
+}
+
+func (p certificateProof) add(_ context.Context, _ credential.Getter, form url.Values, endpoint string) error {
+	text, err := settings.ReadFile(p.file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.file, err)
+	}
+	password := p.password
+	if p.passwordFile != "" {
+		if password, err = readSecret(p.passwordFile); err != nil {
+			return err
+		}
+	}
+	c, err := parseCertificate(text, password)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.file, err)
+	}
+	assertion, err := c.assertion(form.Get("client_id"), endpoint, time.Now())
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.file, err)
+	}
+	addAssertion(form, assertion)
+	return nil
+}
+
+// certificate is an application's certificate with its private key and those
+// that stand above it.
+type certificate struct {
+	leaf  *x509.Certificate
+	above []*x509.Certificate
+	key   *rsa.PrivateKey
+}
+
+// parseCertificate reads PEM, or else PFX. Errors do not repeat what is in it.
+func parseCertificate(text []byte, password credential.Secret) (certificate, error) {
+	if bytes.Contains(text, []byte("-----BEGIN ")) {
+		return parsePEM(text)
+	}
+	key, leaf, above, err := pkcs12.DecodeChain(text, password.Reveal())
+	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption):
+		return certificate{}, errors.New("the password of the PFX is another one; see clientCertificatePasswordFile")
+	case err != nil:
+		return certificate{}, errors.New("is neither PEM nor a PFX of one key and its certificates")
+	}
+	return newCertificate(key, append([]*x509.Certificate{leaf}, above...))
+}
+
+func parsePEM(text []byte) (certificate, error) {
+	var key any
+	var certificates []*x509.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		switch block.Type {
+		case "CERTIFICATE":
+			c, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return certificate{}, errors.New("holds a certificate that can not be read")
+			}
+			certificates = append(certificates, c)
+		case "PRIVATE KEY", "RSA PRIVATE KEY":
+			if key != nil {
+				return certificate{}, errors.New("holds more than one private key")
+			}
+			var err error
+			if block.Headers["DEK-Info"] != "" {
+				return certificate{}, errEncrypted
+			}
+			if block.Type == "PRIVATE KEY" {
+				key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+			} else {
+				key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+			}
+			if err != nil {
+				return certificate{}, errors.New("holds a private key that can not be read")
+			}
+		case "ENCRYPTED PRIVATE KEY":
+			return certificate{}, errEncrypted
+		}
+	}
+	return newCertificate(key, certificates)
+}
+
+var errEncrypted = errors.New("holds a private key with a password: want one without, or PFX")
+
+// newCertificate finds the certificate that the key is of. The others are sent
+// along as what stands above it.
+func newCertificate(key any, all []*x509.Certificate) (certificate, error) {
+	if key == nil || len(all) == 0 {
+		return certificate{}, errors.New("lacks the certificate or the private key")
+	}
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return certificate{}, errors.New("holds a key that is not RSA, which Entra asks for")
+	}
+	c := certificate{key: private}
+	for _, one := range all {
+		if c.leaf == nil && private.PublicKey.Equal(one.PublicKey) {
+			c.leaf = one
+		} else {
+			c.above = append(c.above, one)
+		}
+	}
+	if c.leaf == nil {
+		return certificate{}, errors.New("the private key is of none of the certificates")
+	}
+	return c, nil
+}
+
+// assertion returns the statement that the bearer is the application, signed.
+// It has all certificates with it: an application can be set up to accept every
+// certificate of a subject that an issuer signed.
+func (c certificate) assertion(client, endpoint string, now time.Time) (string, error) {
+	if now.After(c.leaf.NotAfter) {
+		return "", fmt.Errorf("the certificate ended at %s by this node's clock", c.leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	thumbprint := sha256.Sum256(c.leaf.Raw)
+	chain := [][]byte{c.leaf.Raw}
+	for _, above := range c.above {
+		chain = append(chain, above.Raw)
+	}
+	number := make([]byte, 16)
+	_, _ = rand.Read(number) // which never fails
+	header, err := json.Marshal(struct {
+		Algorithm  string   `json:"alg"`
+		Type       string   `json:"typ"`
+		Thumbprint string   `json:"x5t#S256"`
+		Chain      [][]byte `json:"x5c"` // in base64, as JSON has bytes
+	}{"PS256", "JWT", base64.RawURLEncoding.EncodeToString(thumbprint[:]), chain})
+	if err != nil {
+		return "", err
+	}
+	claims, err := json.Marshal(struct {
+		Audience  string `json:"aud"`
+		Issuer    string `json:"iss"`
+		Subject   string `json:"sub"`
+		ID        string `json:"jti"`
+		NotBefore int64  `json:"nbf"`
+		IssuedAt  int64  `json:"iat"`
+		Expires   int64  `json:"exp"`
+	}{endpoint, client, client, hex.EncodeToString(number), now.Unix(), now.Unix(), now.Add(10 * time.Minute).Unix()})
+	if err != nil {
+		return "", err
+	}
+	signed := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	digest := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPSS(rand.Reader, c.key, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	if err != nil {
+		return "", errors.New("the private key can not sign")
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}

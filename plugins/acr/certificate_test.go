@@ -1,0 +1,244 @@
+package acr
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"regcred/shared/credential"
+)
+
+// pair is a certificate with its key and the one that signed it.
+type pair struct {
+	key         *rsa.PrivateKey
+	leaf, above *x509.Certificate
+}
+
+func newPair(t testing.TB) pair {
+	t.Helper()
+	newKey := func() *rsa.PrivateKey {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	sign := func(name string, ca bool, key, by *rsa.PrivateKey, parent *x509.Certificate) *x509.Certificate {
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: ca, BasicConstraintsValid: true,
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		}
+		if parent == nil {
+			parent = template
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	ca, key := newKey(), newKey()
+	above := sign("authority", true, ca, ca, nil)
+	return pair{key, sign("app", false, key, ca, above), above}
+}
+
+func block(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func TestCertificates(t *testing.T) {
+	p := newPair(t)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(p.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elliptical, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := x509.MarshalPKCS8PrivateKey(elliptical)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pfx := func(encoder *pkcs12.Encoder, password string) []byte {
+		data, err := encoder.Encode(p.key, p.leaf, []*x509.Certificate{p.above}, password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	key, old, leaf, above := block("PRIVATE KEY", pkcs8), block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(p.key)), block("CERTIFICATE", p.leaf.Raw), block("CERTIFICATE", p.above.Raw)
+	locked := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: []byte("x")})
+	for name, tc := range map[string]struct {
+		text     []byte
+		password string
+		want     string
+	}{
+		"PEM":                        {text: slices.Concat(key, leaf, above)},
+		"in another order":           {text: slices.Concat(above, leaf, key)},
+		"of an old kind":             {text: slices.Concat(leaf, old, above)},
+		"with text between":          {text: slices.Concat([]byte("Bag Attributes\n"), leaf, []byte("more\n"), key, above)},
+		"PFX":                        {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter2"},
+		"PFX without a password":     {text: pfx(pkcs12.Modern, "")},
+		"PFX without encryption":     {text: pfx(pkcs12.Passwordless, "")},
+		"PFX of old tools":           {text: pfx(pkcs12.LegacyDES, "hunter2"), password: "hunter2"},
+		"PFX with another password":  {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter3", want: "the password of the PFX is another one"},
+		"nothing":                    {want: "is neither PEM nor a PFX"},
+		"garbage":                    {text: []byte("hunter2"), want: "is neither PEM nor a PFX"},
+		"a key alone":                {text: key, want: "lacks the certificate or the private key"},
+		"a certificate alone":        {text: leaf, want: "lacks the certificate or the private key"},
+		"somebody else's":            {text: slices.Concat(key, above), want: "the private key is of none of the certificates"},
+		"two keys":                   {text: slices.Concat(key, old, leaf), want: "more than one private key"},
+		"an elliptical one":          {text: slices.Concat(block("PRIVATE KEY", ec), leaf), want: "not RSA"},
+		"a locked key":               {text: slices.Concat(locked, leaf), want: "private key with a password"},
+		"a locked key of a new kind": {text: slices.Concat(block("ENCRYPTED PRIVATE KEY", pkcs8), leaf), want: "private key with a password"},
+		"a broken key":               {text: slices.Concat(block("PRIVATE KEY", pkcs8[1:]), leaf), want: "a private key that can not be read"},
+		"a broken certificate":       {text: slices.Concat(key, block("CERTIFICATE", []byte("x"))), want: "a certificate that can not be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := parseCertificate(tc.text, credential.NewSecret(tc.password))
+			if tc.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !c.key.Equal(p.key) || !c.leaf.Equal(p.leaf) || len(c.above) != 1 || !c.above[0].Equal(p.above) {
+				t.Errorf("got %s and %d above", c.leaf.Subject, len(c.above))
+			}
+		})
+	}
+}
+
+func TestAssertion(t *testing.T) {
+	p := newPair(t)
+	c := certificate{p.leaf, []*x509.Certificate{p.above}, p.key}
+	now := time.Now()
+	text, err := c.assertion(client, "https://login.test/t/oauth2/v2.0/token", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(text, ".")
+	decode := func(part string, into any) {
+		t.Helper()
+		data, err := base64.RawURLEncoding.DecodeString(part)
+		if err == nil {
+			err = json.Unmarshal(data, into)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var header struct {
+		Algorithm  string   `json:"alg"`
+		Type       string   `json:"typ"`
+		Thumbprint string   `json:"x5t#S256"`
+		Chain      []string `json:"x5c"`
+	}
+	decode(parts[0], &header)
+	thumbprint := sha256.Sum256(p.leaf.Raw)
+	chain := []string{base64.StdEncoding.EncodeToString(p.leaf.Raw), base64.StdEncoding.EncodeToString(p.above.Raw)}
+	if header.Algorithm != "PS256" || header.Type != "JWT" || header.Thumbprint != base64.RawURLEncoding.EncodeToString(thumbprint[:]) || !slices.Equal(header.Chain, chain) {
+		t.Errorf("got %+v", header)
+	}
+	var claims map[string]any
+	decode(parts[1], &claims)
+	for name, want := range map[string]any{"aud": "https://login.test/t/oauth2/v2.0/token", "iss": client, "sub": client, "nbf": float64(now.Unix()), "exp": float64(now.Unix() + 600)} {
+		if claims[name] != want {
+			t.Errorf("%s is %v, want %v", name, claims[name], want)
+		}
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	if err := rsa.VerifyPSS(p.leaf.PublicKey.(*rsa.PublicKey), crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}); err != nil {
+		t.Error(err)
+	}
+	again, err := c.assertion(client, "https://login.test/t/oauth2/v2.0/token", now)
+	if err != nil || again == text {
+		t.Errorf("two assertions are one: %v", err)
+	}
+	if _, err := c.assertion(client, "https://login.test", p.leaf.NotAfter.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "the certificate ended at ") {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+func TestCertificateProof(t *testing.T) {
+	p := newPair(t)
+	data, err := pkcs12.Modern.Encode(p.key, p.leaf, nil, "hunter2hunter2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, "app.pfx", string(data))
+	for name, proof := range map[string]certificateProof{
+		"the password in a file":     {file: file, passwordFile: write(t, "password", "hunter2hunter2\n")},
+		"the password in azure.json": {file: file, azureConfig: "/azure.json", password: credential.NewSecret("hunter2hunter2")},
+	} {
+		form := url.Values{"client_id": {client}}
+		if err := proof.add(t.Context(), nil, form, "https://login.test"); err != nil || strings.Count(form.Get("client_assertion"), ".") != 2 {
+			t.Errorf("%s: got %q, %v", name, form, err)
+		}
+		if strings.Contains(strings.Join(proof.key(), " "), "hunter2") {
+			t.Errorf("%s: a password is in %q", name, proof.key())
+		}
+	}
+	for want, proof := range map[string]certificateProof{
+		"/absent: no such file":      {file: "/absent"},
+		"/absent/p: no such file":    {file: file, passwordFile: "/absent/p"},
+		"the password of the PFX is": {file: file},
+	} {
+		if err := proof.add(t.Context(), nil, url.Values{}, "https://login.test"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func FuzzCertificate(f *testing.F) {
+	p := newPair(f)
+	f.Add(slices.Concat(block("CERTIFICATE", p.leaf.Raw), block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(p.key))), "")
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\n"), "")
+	for _, encoder := range []*pkcs12.Encoder{pkcs12.Modern, pkcs12.Passwordless} {
+		if data, err := encoder.Encode(p.key, p.leaf, nil, ""); err == nil {
+			f.Add(data, "")
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte, password string) {
+		// A PFX says how often its password is hashed. Whoever may write the
+		// file may have it hashed for long.
+		for at := range text {
+			if at+3 < len(text) && text[at] == 2 && text[at+1] >= 3 && text[at+1] <= 8 && !bytes.Contains(text, []byte("-----BEGIN ")) {
+				t.Skip()
+			}
+		}
+		c, err := parseCertificate(text, credential.NewSecret(password))
+		if err == nil && (c.leaf == nil || c.key == nil || !c.key.PublicKey.Equal(c.leaf.PublicKey)) {
+			t.Errorf("got %+v", c)
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package acr
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// cloud is one of the clouds that are built like Azure. Each has its own
+// operator, so a token of one must never go to a registry of another.
+type cloud struct {
+	name string
+	// others are more names that Microsoft's tools have for it.
+	others []string
+	// registries is what its login servers end in. An Azure Stack says that
+	// in a file.
+	registries string
+	// authority is the host of its Entra. Empty means that it is not known.
+	authority string
+	// federation is the audience of tokens by which somebody else vouches for
+	// an application. Empty means that it is not known.
+	federation string
+}
+
+const (
+	publicCloud = "AzurePublicCloud"
+	stackCloud  = "AzureStackCloud"
+)
+
+// clouds are those whose registries are known. Entra in China has a younger name
+// too; this one is what the SDK for Go and the vendor's plugin ask, so that
+// firewalls let it through. The audiences of the last two are not known.
+var clouds = []cloud{
+	{publicCloud, []string{"AzureCloud"}, "azurecr.io", "login.microsoftonline.com", "api://AzureADTokenExchange"},
+	{"AzureUSGovernmentCloud", []string{"AzureUSGovernment"}, "azurecr.us", "login.microsoftonline.us", "api://AzureADTokenExchangeUSGov"},
+	{"AzureChinaCloud", nil, "azurecr.cn", "login.chinacloudapi.cn", "api://AzureADTokenExchangeChina"},
+	{"USNat", []string{"USNatCloud", "AzureUSNatCloud"}, "azurecr.eaglex.ic.gov", "login.microsoftonline.eaglex.ic.gov", "api://AzureADTokenExchangeUSNat"},
+	{"USSec", []string{"USSecCloud", "AzureUSSecCloud"}, "azurecr.microsoft.scloud", "login.microsoftonline.microsoft.scloud", "api://AzureADTokenExchangeUSSec"},
+	{"Bleu", []string{"AzureBleuCloud", "BleuCloud"}, "azurecr.sovcloud-azure.fr", "login.sovcloud-identity.fr", ""},
+	{"Delos", []string{"AzureGermanyCloud", "DelosCloud"}, "azurecr.sovcloud-azure.de", "login.sovcloud-identity.de", ""},
+}
+
+// findCloud returns the cloud of a name, in whatever case. Azure Stacks are not
+// in the table.
+func findCloud(name string) (cloud, bool) {
+	for _, c := range clouds {
+		if strings.EqualFold(c.name, name) || slices.ContainsFunc(c.others, func(other string) bool { return strings.EqualFold(other, name) }) {
+			return c, true
+		}
+	}
+	return cloud{}, false
+}
+
+// unknownCloud is the error of a name that no cloud has. Taking it for the
+// public one would ask somebody else.
+func unknownCloud(name string) error {
+	return fmt.Errorf("cloud: %.80q is none of %s", name, cloudNames())
+}
+
+// cloudNames lists what can be configured, for messages.
+func cloudNames() string {
+	var names []string
+	for _, c := range clouds {
+		names = append(names, c.name)
+	}
+	return strings.Join(append(names, stackCloud), ", ")
+}

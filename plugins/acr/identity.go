@@ -1,0 +1,229 @@
+package acr
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"regcred/shared/credential"
+)
+
+// Kinds of credentials, the values of --credential.
+const (
+	managed           = "managed-identity"
+	arc               = "azure-arc"
+	clientSecret      = "client-secret" //nolint:gosec // The name of a kind.
+	clientCertificate = "client-certificate"
+	workload          = "workload-identity"
+	federatedManaged  = "federated-managed-identity"
+)
+
+// Identity is as whom Entra is asked for a token, and by what proof. The zero
+// value is the system-assigned managed identity of the virtual machine.
+type Identity struct {
+	// Credential is the kind: managed-identity, azure-arc, client-secret,
+	// client-certificate, workload-identity or federated-managed-identity.
+	// Empty means managed-identity.
+	Credential string `json:"credential,omitempty"`
+
+	// TenantID is the tenant (directory) of the application. A managed
+	// identity needs none; where there is one the registry is told of it.
+	TenantID string `json:"tenantID,omitempty"`
+
+	// ClientID is the application's, or a user-assigned managed identity's.
+	ClientID string `json:"clientID,omitempty"`
+
+	// ObjectID and ResourceID name a user-assigned managed identity in other
+	// ways. At most one of the three is set; none means the system-assigned.
+	ObjectID   string `json:"objectID,omitempty"`
+	ResourceID string `json:"resourceID,omitempty"`
+
+	// ClientSecretFile holds the application's secret.
+	ClientSecretFile string `json:"clientSecretFile,omitempty"`
+
+	// ClientCertificateFile holds the application's certificate and private
+	// key, as PEM or PFX. ClientCertificatePasswordFile holds a PFX's
+	// password; empty means that it has none.
+	ClientCertificateFile         string `json:"clientCertificateFile,omitempty"`
+	ClientCertificatePasswordFile string `json:"clientCertificatePasswordFile,omitempty"`
+
+	// FederatedTokenFile holds a token of Kubernetes' that vouches for the
+	// application. It is read at each refresh.
+	FederatedTokenFile string `json:"federatedTokenFile,omitempty"`
+
+	// ManagedIdentityClientID is the client id of the user-assigned managed
+	// identity that vouches for the application.
+	ManagedIdentityClientID string `json:"managedIdentityClientID,omitempty"`
+
+	// Cloud is whose Entra is asked. Empty means AzurePublicCloud, or for a
+	// registry's own identity the node's cloud.
+	Cloud string `json:"cloud,omitempty"`
+}
+
+// flags defines the flags of the node's identity.
+func (i *Identity) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&i.Credential, "credential", i.Credential, "`kind` of the node's credential: managed-identity (the default), azure-arc, client-secret, client-certificate, workload-identity or federated-managed-identity")
+	fs.StringVar(&i.TenantID, "tenant-id", i.TenantID, "`tenant` of the application, by id or domain; also of pods that name none")
+	fs.StringVar(&i.ClientID, "client-id", i.ClientID, "client `id` of the application or the user-assigned managed identity")
+	fs.StringVar(&i.ObjectID, "object-id", i.ObjectID, "object `id` of the user-assigned managed identity, instead of the client id")
+	fs.StringVar(&i.ResourceID, "resource-id", i.ResourceID, "resource `id` of the user-assigned managed identity, instead of the client id")
+	fs.StringVar(&i.ClientSecretFile, "client-secret-file", i.ClientSecretFile, "`file` with the application's secret")
+	fs.StringVar(&i.ClientCertificateFile, "client-certificate-file", i.ClientCertificateFile, "PEM or PFX `file` with the application's certificate and private key")
+	fs.StringVar(&i.ClientCertificatePasswordFile, "client-certificate-password-file", i.ClientCertificatePasswordFile, "`file` with the password of the PFX file")
+	fs.StringVar(&i.FederatedTokenFile, "federated-token-file", i.FederatedTokenFile, "`file` with a Kubernetes token that vouches for the application")
+	fs.StringVar(&i.ManagedIdentityClientID, "managed-identity-client-id", i.ManagedIdentityClientID, "client `id` of the user-assigned managed identity that vouches for the application")
+	fs.StringVar(&i.Cloud, "cloud", i.Cloud, "`name` of the cloud (default AzurePublicCloud): "+cloudNames())
+}
+
+// named reports whether the identity says who it is. Tenant and cloud alone say
+// only where.
+func (i Identity) named() bool {
+	i.TenantID, i.Cloud = "", ""
+	return i != Identity{}
+}
+
+// kind returns the kind of the credential.
+func (i Identity) kind() string {
+	if i.Credential == "" {
+		return managed
+	}
+	return i.Credential
+}
+
+// check finds what the kind of the credential needs and lacks, or has and does
+// not use: a field that is silently dropped is another identity than was meant.
+// The error begins with the name of the field.
+func (i Identity) check() error {
+	type field struct{ name, value string }
+	fields := []field{
+		{"clientID", i.ClientID}, {"objectID", i.ObjectID}, {"resourceID", i.ResourceID},
+		{"clientSecretFile", i.ClientSecretFile}, {"clientCertificateFile", i.ClientCertificateFile},
+		{"clientCertificatePasswordFile", i.ClientCertificatePasswordFile},
+		{"federatedTokenFile", i.FederatedTokenFile}, {"managedIdentityClientID", i.ManagedIdentityClientID},
+	}
+	const required, optional = 2, 1
+	uses := map[string]map[string]int{
+		managed:           {"clientID": optional, "objectID": optional, "resourceID": optional},
+		arc:               {"clientID": optional, "objectID": optional, "resourceID": optional},
+		clientSecret:      {"clientID": required, "clientSecretFile": required},
+		clientCertificate: {"clientID": required, "clientCertificateFile": required, "clientCertificatePasswordFile": optional},
+		workload:          {"clientID": required, "federatedTokenFile": required},
+		federatedManaged:  {"clientID": required, "managedIdentityClientID": required},
+	}[i.kind()]
+	if uses == nil {
+		return fmt.Errorf("credential: %.80q is none of %s, %s, %s, %s, %s, %s", i.Credential, managed, arc, clientSecret, clientCertificate, workload, federatedManaged)
+	}
+	for _, f := range fields {
+		switch use := uses[f.name]; {
+		case f.value == "" && use == required:
+			return fmt.Errorf("%s: is needed with credential %s", f.name, i.kind())
+		case f.value != "" && use == 0:
+			return fmt.Errorf("%s: is not used with credential %s", f.name, i.kind())
+		}
+	}
+	if i.TenantID == "" && !i.ofMachine() {
+		return fmt.Errorf("tenantID: is needed with credential %s", i.kind())
+	}
+	return i.checkValues()
+}
+
+func (i Identity) checkValues() error {
+	for _, id := range [][2]string{{"clientID", i.ClientID}, {"objectID", i.ObjectID}, {"managedIdentityClientID", i.ManagedIdentityClientID}} {
+		if id[1] != "" && !isGUID(id[1]) {
+			return fmt.Errorf("%s: %.80q is not an id such as 00000000-0000-0000-0000-000000000000", id[0], id[1])
+		}
+	}
+	for _, file := range [][2]string{
+		{"clientSecretFile", i.ClientSecretFile}, {"clientCertificateFile", i.ClientCertificateFile},
+		{"clientCertificatePasswordFile", i.ClientCertificatePasswordFile}, {"federatedTokenFile", i.FederatedTokenFile},
+	} {
+		if file[1] != "" && !filepath.IsAbs(file[1]) {
+			return fmt.Errorf("%s: %q is not an absolute path", file[0], file[1])
+		}
+	}
+	switch {
+	case i.TenantID != "" && !isTenant(i.TenantID):
+		return fmt.Errorf("tenantID: %.80q is neither the id of a tenant nor a domain", i.TenantID)
+	case i.ResourceID != "" && !isResourceID(i.ResourceID):
+		return fmt.Errorf("resourceID: %.80q does not begin with /subscriptions/", i.ResourceID)
+	case i.ofMachine() && moreThanOne(i.ClientID, i.ObjectID, i.ResourceID):
+		return errors.New("clientID: of clientID, objectID and resourceID at most one names the managed identity")
+	}
+	return nil
+}
+
+// ofMachine reports whether the token comes from the machine itself, which is
+// of one cloud.
+func (i Identity) ofMachine() bool { return i.kind() == managed || i.kind() == arc }
+
+func moreThanOne(values ...string) bool {
+	count := 0
+	for _, value := range values {
+		if value != "" {
+			count++
+		}
+	}
+	return count > 1
+}
+
+// holder is who holds an identity: the node, or the node for one registry.
+type holder struct {
+	Identity
+	cloud cloud
+
+	// azureConfig is the file that secret and password were in, if they are
+	// not in files of their own.
+	azureConfig string
+	secret      credential.Secret
+	password    credential.Secret
+
+	// err says why there is no identity. It counts when one is needed.
+	err error
+}
+
+// source returns where the holder's Entra token is from.
+func (h holder) source(p place) (entraSource, error) {
+	if h.err != nil {
+		return nil, h.err
+	}
+	switch h.kind() {
+	case managed:
+		return &managedIdentity{selector: h.selector(), audience: p.audience}, nil
+	case arc:
+		return &arcIdentity{selector: h.selector(), audience: p.audience, folder: p.arcFolder}, nil
+	}
+	if h.cloud.authority == "" {
+		return nil, fmt.Errorf("the authority of cloud %s is not known: set --authority", h.cloud.name)
+	}
+	application := &application{authority: h.cloud.authority, tenant: h.TenantID, client: h.ClientID, audience: p.audience, caFile: p.caFile}
+	switch h.kind() {
+	case clientSecret:
+		application.proof = secretProof{file: h.ClientSecretFile, azureConfig: h.azureConfig, secret: h.secret}
+	case clientCertificate:
+		application.proof = certificateProof{file: h.ClientCertificateFile, passwordFile: h.ClientCertificatePasswordFile, azureConfig: h.azureConfig, password: h.password}
+	case workload:
+		application.proof = tokenFileProof{file: h.FederatedTokenFile, federation: h.cloud.federation}
+	default:
+		if h.cloud.federation == "" {
+			return nil, fmt.Errorf("credential %s is not possible in cloud %s: the audience of federated credentials is not known there", federatedManaged, h.cloud.name)
+		}
+		application.proof = managedProof{&managedIdentity{selector: selector{"client_id", h.ManagedIdentityClientID}, audience: h.cloud.federation}}
+	}
+	return application, nil
+}
+
+// selector returns the parameter that names the managed identity.
+func (h holder) selector() selector {
+	switch {
+	case h.ClientID != "":
+		return selector{"client_id", h.ClientID}
+	case h.ObjectID != "":
+		return selector{"object_id", h.ObjectID}
+	case h.ResourceID != "":
+		return selector{"msi_res_id", h.ResourceID}
+	default:
+		return selector{}
+	}
+}

@@ -1,0 +1,78 @@
+package acr
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"regcred/plugins/plugintest"
+)
+
+func TestParseMirrors(t *testing.T) {
+	for text, want := range map[string]map[string]string{
+		"mcr.microsoft.com:a.azurecr.io":                         {"mcr.microsoft.com": "a.azurecr.io"},
+		"mcr.microsoft.com:a.azurecr.io, docker.io:b.azurecr.io": {"mcr.microsoft.com": "a.azurecr.io", "docker.io": "b.azurecr.io"},
+		"localhost:5000:a.azurecr.io":                            {"localhost:5000": "a.azurecr.io"},
+		"mcr.microsoft.com:a.azurecr.io:443":                     {"mcr.microsoft.com": "a.azurecr.io:443"},
+		"mcr.microsoft.com:443:a.azurecr.io:443":                 {"mcr.microsoft.com:443": "a.azurecr.io:443"},
+		"a.b:c.azurecr.io,a.b:c.azurecr.io":                      {"a.b": "c.azurecr.io"},
+	} {
+		if got, err := parseMirrors(text); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"", ",", ":", "mcr.microsoft.com", "mcr.microsoft.com:", ":a.azurecr.io", "mcr.microsoft.com:443", "a:1:b:2:c", "a:b:c:d", "a.b:c.azurecr.io,", "a.b/c:d.azurecr.io",
+		"https://a.b:c.azurecr.io", "a.b:0:c.azurecr.io", "a.b:c.azurecr.io,a.b:d.azurecr.io", "a b:c.azurecr.io", "*.b:c.azurecr.io", "[::1]:5000:c.azurecr.io",
+	} {
+		if got, err := parseMirrors(text); err == nil {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+}
+
+func TestMirrorsAreWholeHosts(t *testing.T) {
+	s := load(t, nil, "-r", "mcr.microsoft.com:A.azurecr.io", "--registry-mirror=registry.test:5000:b.azurecr.io:443")
+	for host, want := range map[string]string{
+		"mcr.microsoft.com": "a.azurecr.io", "MCR.microsoft.com": "a.azurecr.io", "registry.test:5000": "b.azurecr.io",
+		"mcr.microsoft.community": "", "mcr.microsoft.com.evil.com": "", "a.mcr.microsoft.com": "", "mcr.microsoft.com:443": "", "registry.test": "", "registry.test:443": "",
+	} {
+		if got, ok := s.mirrorOf(mustParse(t, host)); got.host != want || ok != (want != "") {
+			t.Errorf("%s: got %+v, %t", host, got, ok)
+		}
+	}
+}
+
+// A flag replaces what the file says, as flags of all kinds do.
+func TestMirrorsOfAFlag(t *testing.T) {
+	file := write(t, "config.yaml", head+"registryMirrors: {a.test: a.azurecr.io, b.test: b.azurecr.io}\n")
+	if s := load(t, nil, "--config="+file); len(s.RegistryMirrors) != 2 {
+		t.Errorf("got %q", s.RegistryMirrors)
+	}
+	s := load(t, nil, "--config="+file, "-r", "c.test:c.azurecr.io", "-r", "d.test:d.azurecr.io")
+	if want := map[string]string{"c.test": "c.azurecr.io", "d.test": "d.azurecr.io"}; !maps.Equal(s.RegistryMirrors, want) {
+		t.Errorf("got %q", s.RegistryMirrors)
+	}
+	s = load(t, []string{"REGCRED_REGISTRY_MIRROR=e.test:e.azurecr.io"})
+	if want := map[string]string{"e.test": "e.azurecr.io"}; !maps.Equal(s.RegistryMirrors, want) {
+		t.Errorf("got %q", s.RegistryMirrors)
+	}
+	usage := Plugin().Usage(plugintest.Getenv())
+	if !strings.Contains(usage, "-r, --registry-mirror SRC:DST[,SRC:DST]") {
+		t.Errorf("got %s", usage)
+	}
+}
+
+func FuzzMirror(f *testing.F) {
+	f.Add("mcr.microsoft.com:443:a.azurecr.io:443,b:c")
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := parseMirrors(text)
+		if err != nil {
+			return
+		}
+		again, err := parseMirrors((&mirrors{to: &parsed}).String())
+		if err != nil || !maps.Equal(parsed, again) {
+			t.Errorf("%q: %q is read again as %q, %v", text, parsed, again, err)
+		}
+	})
+}
