@@ -402,6 +402,53 @@ func TestAStopIsNotRecordedAsAFailureOfTheCloud(t *testing.T) {
 	wantToken(t, mustGet(t, cache, cloud), "token-2")
 }
 
+// A failure of a token on the way is every outer token's, as old as it is, and
+// told once however often it is passed on.
+func TestAFailureOnTheWayIsToldOnce(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	inner := &fakeCloud{key: credential.Key{"inner"}, fetch: func(int) (credential.Credential, error) {
+		return credential.Credential{}, &credential.Failure{Err: errors.New("throttled"), RetryAfter: time.Minute}
+	}}
+	ask := func(outer string) string {
+		_, err := cache.Get(t.Context(), &layered{outer, inner})
+		if err == nil {
+			t.Fatal("got a credential")
+		}
+		return err.Error()
+	}
+	if got := ask("a"); got != "for a: throttled" {
+		t.Errorf("first: got %q", got)
+	}
+	clock.run(10 * time.Second)
+	const retold = "throttled (happened 10s ago to another process; next attempt in 50s)"
+	for _, outer := range []string{"a", "b", "b"} {
+		if got := ask(outer); got != "for "+outer+": "+retold {
+			t.Errorf("%s: got %q", outer, got)
+		}
+	}
+	wantCalls(t, inner, 1)
+	clock.run(50 * time.Second)
+	if got := ask("b"); got != "for b: throttled" {
+		t.Errorf("after its time: got %q", got)
+	}
+}
+
+// layered is a token that another one is needed for.
+type layered struct {
+	name  string
+	inner credential.Source
+}
+
+func (s *layered) Key() credential.Key { return credential.Key{"outer", s.name} }
+
+func (s *layered) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
+	if _, err := getter.Get(ctx, s.inner); err != nil {
+		return credential.Credential{}, fmt.Errorf("for %s: %w", s.name, err)
+	}
+	return credential.Credential{}, errors.New("not reached")
+}
+
 func TestIdentitiesNeverShareAnEntry(t *testing.T) {
 	keys := []credential.Key{
 		{"ecr", "us-east-1", "node"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/json"
@@ -107,6 +108,13 @@ func hold(c credential.Credential, now Instant, spread float64) *held {
 // record makes the stored form of a failure that follows an earlier one, or
 // none.
 func record(err error, earlier *failed, now Instant) *failed {
+	var told *retold
+	if errors.As(err, &told) {
+		// Of a token on the way. It is as old as it was there.
+		f := told.failed
+		f.Message = redact.Line(strings.Replace(err.Error(), told.Error(), f.Message, 1))
+		return &f
+	}
 	f := &failed{Message: redact.Line(err.Error()), Count: 1, At: now.stamp()}
 	if earlier != nil {
 		f.Count = min(earlier.Count, maxCount) + 1
@@ -165,10 +173,20 @@ func (e entry) credential(now Instant) credential.Credential {
 func (e entry) failure(now Instant) error {
 	age := now.since(e.Failed.At)
 	left := e.Failed.Retry - age
-	return &credential.Failure{
+	return &retold{*e.Failed, credential.Failure{
 		Err: fmt.Errorf("%s (happened %s ago to another process; next attempt in %s)",
 			redact.Line(e.Failed.Message), age.Round(100*time.Millisecond), left.Round(100*time.Millisecond)),
 		Permanent:  e.Failed.Permanent,
 		RetryAfter: left,
-	}
+	}}
 }
+
+// retold is the error of a failure that was recorded earlier.
+type retold struct {
+	failed  failed
+	failure credential.Failure
+}
+
+func (r *retold) Error() string { return r.failure.Error() }
+
+func (r *retold) Unwrap() error { return &r.failure }
