@@ -75,6 +75,32 @@ func TestServesPlainHTTPAtTheMetadataAddresses(t *testing.T) {
 	}
 }
 
+func TestAServerOfAnotherAuthorityIsTrustedByThoseWhoHaveIt(t *testing.T) {
+	cloud := newCloud(t)
+	authority, err := NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cloud.ServeTLSOf(authority, front1, echo(cloud.Calls, cloud.Faults), "api.elsewhere.example"); err != nil {
+		t.Fatal(err)
+	}
+	for trusted, roots := range map[bool]*Authority{true: authority, false: cloud.Authority} {
+		connection, err := tls.Dial("tcp", "192.0.2.1:443", &tls.Config{ServerName: "api.elsewhere.example", RootCAs: roots.Pool()})
+		if (err == nil) != trusted {
+			t.Errorf("trusted by its own: %t, and then %v", trusted, err)
+		}
+		if err == nil {
+			connection.Close()
+		}
+	}
+	if _, err := net.DefaultResolver.LookupHost(t.Context(), "api.elsewhere.example"); err == nil {
+		t.Error("the name exists")
+	}
+	if err := cloud.ServeTLS(front1, echo(cloud.Calls, cloud.Faults), "api.trusted.example"); err == nil {
+		t.Error("one address has certificates of two authorities")
+	}
+}
+
 func TestUnknownServerNamesAreRefusedAndKept(t *testing.T) {
 	cloud := newCloud(t)
 	if err := cloud.ServeTLS(front1, echo(cloud.Calls, cloud.Faults), "api.known.example"); err != nil {

@@ -18,6 +18,9 @@ const (
 
 	// runPath is emptied for the namespace: plugins keep their caches there.
 	runPath = "/run"
+	// agentsPath is emptied for the namespace: clouds' agents keep there what
+	// proves that a program is on the machine.
+	agentsPath = "/var/opt"
 	// ownPath holds the files that are bound over the machine's.
 	ownPath = runPath + "/cloud"
 	// hostsPath is bound over the file of static names.

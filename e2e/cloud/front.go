@@ -15,16 +15,29 @@ import (
 // goes to the handler of its server name, and one whose Host header says
 // otherwise is answered 421 and kept as a violation.
 func (c *Cloud) ServeTLS(ip netip.Addr, handler http.Handler, names ...string) error {
-	front, err := c.front(ip)
-	if err != nil {
+	if err := c.ServeTLSOf(c.Authority, ip, handler, names...); err != nil {
 		return err
 	}
-	front.add(handler, names)
 	return c.AddHosts(ip, names...)
 }
 
+// ServeTLSOf is ServeTLS with certificates of another authority, which no
+// program in the namespace trusts unasked, and with names that do not exist
+// elsewhere than in those. All of an address have one authority.
+func (c *Cloud) ServeTLSOf(authority *Authority, ip netip.Addr, handler http.Handler, names ...string) error {
+	front, err := c.front(ip, authority)
+	if err != nil {
+		return err
+	}
+	if front.authority != authority {
+		return fmt.Errorf("cloud: %s has certificates of another authority already", ip)
+	}
+	front.add(handler, names)
+	return nil
+}
+
 // front returns the one front at an address, which it opens at first use.
-func (c *Cloud) front(ip netip.Addr) (*front, error) {
+func (c *Cloud) front(ip netip.Addr, authority *Authority) (*front, error) {
 	c.mu.Lock()
 	existing, ok := c.fronts[ip]
 	c.mu.Unlock()
@@ -35,7 +48,7 @@ func (c *Cloud) front(ip netip.Addr) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &front{authority: c.Authority, calls: c.Calls, handlers: map[string]http.Handler{}}
+	opened := &front{authority: authority, calls: c.Calls, handlers: map[string]http.Handler{}}
 	c.mu.Lock()
 	c.fronts[ip] = opened
 	c.mu.Unlock()

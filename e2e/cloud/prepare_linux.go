@@ -15,8 +15,8 @@ import (
 const resolverConfiguration = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 
 // prepare makes the namespace ready for a Cloud: it is private, loopback is
-// up, and /run, the trusted authorities, the static names and the resolver's
-// configuration are its own.
+// up, and /run, /var/opt, the trusted authorities, the static names and the
+// resolver's configuration are its own.
 func prepare(outside string) error {
 	if here, err := mountNamespace(); err != nil || here == outside {
 		return fmt.Errorf("cloud: enter: %s names this very namespace: %w", marker, syscall.EPERM)
@@ -39,6 +39,10 @@ func prepare(outside string) error {
 		if err := mount("tmpfs", folder, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV); err != nil {
 			return err
 		}
+	}
+	// Not every machine has the folder.
+	if err := mount("tmpfs", agentsPath, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	if err := replace("/etc/hosts", hostsPath, hosts); err != nil {
 		return err

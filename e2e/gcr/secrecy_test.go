@@ -2,8 +2,6 @@ package gcr_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,31 +12,6 @@ import (
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/cloudtest"
 )
-
-// written is all that a run writes besides its answer: stderr, the log, and
-// everything below /run.
-func written(t *testing.T, log string, answers ...answer) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	for i, a := range answers {
-		all[fmt.Sprintf("stderr of run %d", i+1)] = a.Stderr
-		all[fmt.Sprintf("stdout of run %d", i+1)] = a.Stdout
-	}
-	for _, root := range []string{log, "/run"} {
-		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.Type().IsRegular() {
-				return err
-			}
-			content, err := os.ReadFile(path)
-			all[path] = string(content)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return all
-}
 
 // outcomes are what can become of a question.
 func outcomes(service string) map[string]cloud.Fault {
@@ -61,7 +34,7 @@ func TestAPodsTokenIsWrittenNowhere(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
 			q := p.question(registry+"/p/r/app", slices.Concat(wifArgs, []string{"--log-level=debug", "--log-file", log})...)
 			signature := p.token[strings.LastIndex(p.token, ".")+1:]
-			for where, content := range written(t, log, n.ask(q), n.ask(q)) {
+			for where, content := range cloudtest.Written(t, log, n.ask(q).Answer, n.ask(q).Answer) {
 				if strings.Contains(content, signature) {
 					t.Errorf("the token is in %s", where)
 				}
@@ -88,7 +61,7 @@ func TestAKeyIsWrittenNowhere(t *testing.T) {
 			secret := strings.Split(key.PrivateKey, "\n")[5]
 			log := filepath.Join(t.TempDir(), "log")
 			q := question{Image: registry + "/p/r/app", Args: []string{"--credentials-file", cloudtest.File(t, content), "--log-level=debug", "--log-file", log}}
-			for where, content := range written(t, log, n.ask(q), n.ask(q)) {
+			for where, content := range cloudtest.Written(t, log, n.ask(q).Answer, n.ask(q).Answer) {
 				if strings.Contains(content, secret) {
 					t.Errorf("the key is in %s", where)
 				}
@@ -117,7 +90,7 @@ func TestAProgramsOutputStaysOutOfSight(t *testing.T) {
 			t.Errorf("exit code %d, want 1", a.Exit)
 		}
 	}
-	for where, content := range written(t, log, first, second) {
+	for where, content := range cloudtest.Written(t, log, first.Answer, second.Answer) {
 		if strings.Contains(content, secret) {
 			t.Errorf("the token is in %s", where)
 		}

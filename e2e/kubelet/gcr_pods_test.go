@@ -13,7 +13,7 @@ import (
 func TestAPodGetsTheTokenOfItsOwnPrincipal(t *testing.T) {
 	node := bootGCRNode(t)
 	node.trustPods()
-	web := gcrAccount("shop", "web")
+	web := serviceAccount("shop", "web")
 	kubelet := startKubelet(t, gcrPodsSample, web)
 
 	done := kubelet.lookup(node.podsOf(web, gcrAudience, gcrImages(1)...)...)
@@ -31,7 +31,7 @@ func TestAPodGetsTheTokenOfTheGoogleServiceAccountItNames(t *testing.T) {
 	const pull = "pull@example-project.iam.gserviceaccount.com"
 	node := bootGCRNode(t)
 	node.trustPods()
-	web, batch := gcrAccount("shop", "web", gcrAccountAnnotation, pull), gcrAccount("shop", "batch", gcrAccountAnnotation, pull)
+	web, batch := serviceAccount("shop", "web", gcrAccountAnnotation, pull), serviceAccount("shop", "batch", gcrAccountAnnotation, pull)
 	node.gcp.AddServiceAccount(gcp.ServiceAccount{Email: pull, Impersonators: []gcp.Principal{gcrPrincipal(web)}})
 	kubelet := startKubelet(t, gcrPodsSample, web, batch)
 
@@ -49,7 +49,7 @@ func TestAPodGetsTheTokenOfTheGoogleServiceAccountItNames(t *testing.T) {
 func TestAPodOfAClusterOfGKE(t *testing.T) {
 	node := bootGCRNode(t)
 	node.trustPods()
-	web, other := gcrAccount("shop", "web", gkeEnableAnnotation, "true"), gcrAccount("shop", "other")
+	web, other := serviceAccount("shop", "web", gkeEnableAnnotation, "true"), serviceAccount("shop", "other")
 	config := changed(t, gcrPodsSample, func(provider *kubeletconfig.CredentialProvider) {
 		provider.Args = []string{"get-credentials", "--v=3", "--identity-provider=" + gkeCluster, "--project-id=example-project"}
 		provider.TokenAttributes.ServiceAccountTokenAudience = gkeAudience
@@ -75,7 +75,7 @@ func TestPodsAtOnceGetEachTheirOwnToken(t *testing.T) {
 	node.trustPods()
 	node.slowDown("sts")
 	node.slowDown("metadata")
-	web, batch := gcrAccount("shop", "web"), gcrAccount("bank", "web")
+	web, batch := serviceAccount("shop", "web"), serviceAccount("bank", "web")
 	kubelet := startKubelet(t, gcrPodsSample, web, batch)
 
 	done := kubelet.lookup(slices.Concat(
@@ -106,12 +106,12 @@ func TestAPodThatGoogleRefusesGetsNothing(t *testing.T) {
 		calls   calls
 		says    []string
 	}{
-		{"the provider does not exist", gcrAccount("shop", "web"), false, calls{"sts ExchangeToken": 1},
+		{"the provider does not exist", serviceAccount("shop", "web"), false, calls{"sts ExchangeToken": 1},
 			[]string{"sts", "invalid_target", "shop/web", gcrProvider}},
-		{"the Google service account may not be impersonated", gcrAccount("shop", "web", gcrAccountAnnotation, gcrNodeAccount), true,
+		{"the Google service account may not be impersonated", serviceAccount("shop", "web", gcrAccountAnnotation, gcrNodeAccount), true,
 			calls{"sts ExchangeToken": 1, "iamcredentials GenerateAccessToken": 1},
 			[]string{"iamcredentials", "PERMISSION_DENIED", "shop/web", gcrNodeAccount, "roles/iam.workloadIdentityUser"}},
-		{"the annotation is no account", gcrAccount("shop", "web", gcrAccountAnnotation, "pull"), true, calls{},
+		{"the annotation is no account", serviceAccount("shop", "web", gcrAccountAnnotation, "pull"), true, calls{},
 			[]string{"shop/web", gcrAccountAnnotation}},
 	}
 	for _, test := range tests {

@@ -36,5 +36,5 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "e2e/kubelet: go build ./lookup: %v\n", err)
 		return 1
 	}
-	return cloudtest.Run(m, "e2e/kubelet", cloudtest.Binary(pluginName), cloudtest.Binary(gcrPlugin))
+	return cloudtest.Run(m, "e2e/kubelet", cloudtest.Binary(pluginName), cloudtest.Binary(gcrPlugin), cloudtest.Binary(acrPlugin))
 }

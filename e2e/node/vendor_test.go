@@ -36,6 +36,13 @@ var vendors = []vendor{
 		page:       cloudtest.Path("docs", "gcr.md"),
 		place:      placeGCR,
 	},
+	{
+		plugin:     "acr-credential-provider",
+		nodeSample: cloudtest.Path("plugins", "acr", "node.yaml"),
+		podsSample: cloudtest.Path("plugins", "acr", "pods.yaml"),
+		page:       cloudtest.Path("docs", "acr.md"),
+		place:      placeACR,
+	},
 }
 
 // forEachVendor runs a test once for every plugin.

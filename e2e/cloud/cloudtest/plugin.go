@@ -161,9 +161,21 @@ func (a Answer) quietResponse() (response credentialprovider.CredentialProviderR
 // registry, for all of its images, and returns it.
 func (a Answer) WantLogin(registry, username string) (password string, keep time.Duration) {
 	a.t.Helper()
+	return a.wantLogin(credentialprovider.RegistryPluginCacheKeyType, registry, username)
+}
+
+// WantImageLogin is WantLogin where the password is for the one image that was
+// asked for.
+func (a Answer) WantImageLogin(registry, username string) (password string, keep time.Duration) {
+	a.t.Helper()
+	return a.wantLogin(credentialprovider.ImagePluginCacheKeyType, registry, username)
+}
+
+func (a Answer) wantLogin(goodFor credentialprovider.PluginCacheKeyType, registry, username string) (password string, keep time.Duration) {
+	a.t.Helper()
 	response, keep := a.quietResponse()
-	if response.CacheKeyType != credentialprovider.RegistryPluginCacheKeyType {
-		a.t.Errorf("cacheKeyType %q, want Registry", response.CacheKeyType)
+	if response.CacheKeyType != goodFor {
+		a.t.Errorf("cacheKeyType %q, want %s", response.CacheKeyType, goodFor)
 	}
 	login, ok := response.Auth[registry]
 	if !ok || len(response.Auth) != 1 {

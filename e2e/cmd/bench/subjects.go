@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/azure"
 	"regcred/e2e/cloud/gcp"
 	"regcred/e2e/cmd/internal/scene"
 )
@@ -39,6 +40,23 @@ var subjects = []subject{
 			return nil, errors.Join(err, c.Close())
 		}
 		fake.Configure(func(s *gcp.Settings) { s.Metadata.ServiceAccount = "node@example-project.iam.gserviceaccount.com" })
+		return c, nil
+	}},
+	{"acr-credential-provider", "example.azurecr.io", "acr", func() (*cloud.Cloud, error) {
+		c, err := cloud.New()
+		if err != nil {
+			return nil, err
+		}
+		fake := azure.New(c.Calls, c.Faults)
+		if err := errors.Join(fake.Place(c), fake.PlaceRegistries(c, "example.azurecr.io")); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		node := azure.ManagedIdentity{ClientID: "0c1f6f2e-8d0b-4d46-9d0d-5c8a4e3f2b10", ObjectID: "6f5e4d3c-2b1a-4f0e-9d8c-7b6a59483726"}
+		fake.Configure(func(s *azure.Settings) { s.IMDS.System = &node })
+		fake.AddRegistry(azure.Registry{
+			Hosts: []string{"example.azurecr.io"},
+			Roles: []azure.Role{{Name: azure.AcrPull, Principal: azure.Principal{Tenant: azure.HomeTenant, ClientID: node.ClientID}}},
+		})
 		return c, nil
 	}},
 }

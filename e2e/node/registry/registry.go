@@ -36,6 +36,8 @@ type Login func(x *cloud.Exchange, r *cloud.Request, repository string) error
 type Front struct {
 	Hosts []string
 	Login Login
+	// Beside are what else a host answers, by path, and journals by itself.
+	Beside map[string]http.Handler
 }
 
 // Place puts the fronts at their names in a cloud.
@@ -55,7 +57,7 @@ func Place(c *cloud.Cloud, fronts ...Front) error {
 }
 
 func (f Front) service(c *cloud.Cloud, backend http.Handler) http.Handler {
-	return &cloud.Service{
+	front := &cloud.Service{
 		Name:      Service,
 		Calls:     c.Calls,
 		Faults:    c.Faults,
@@ -76,6 +78,13 @@ func (f Front) service(c *cloud.Cloud, backend http.Handler) http.Handler {
 		},
 		Refuse: refuse,
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if beside, ok := f.Beside[r.URL.Path]; ok {
+			beside.ServeHTTP(w, r)
+			return
+		}
+		front.ServeHTTP(w, r)
+	})
 }
 
 // Shown is the scheme of the credential that a journalled call of a front was

@@ -1,0 +1,164 @@
+package acr_test
+
+import (
+	"testing"
+
+	"regcred/e2e/cloud/azure"
+	"regcred/e2e/cloud/cloudtest"
+)
+
+// The kubelet looks a credential up by the host as the image writes it, so
+// that, to the letter, is the answer's one key. The registry is asked by its
+// own name.
+func TestEveryLoginServerIsAnsweredUnderItsNameAsWritten(t *testing.T) {
+	for _, test := range []struct {
+		host string
+		args []string
+	}{
+		{host: "myregistry.azurecr.io"},
+		{host: "MyRegistry.azurecr.io"},
+		{host: "myregistry.AzureCR.IO"},
+		{host: "myregistry.azurecr.io:443"},
+		{host: "MyRegistry.azurecr.io:443"},
+		{host: "contosoacrregistry-e7ggejfuhzhgedc8.azurecr.io"},
+		{host: "colemicktest-microsoft.azurecr.io"},
+		{host: "myregistry.eastus.geo.azurecr.io"},
+		{host: "myregistry-d7ezgzevdwfvc8ht.westeurope.geo.azurecr.io"},
+		{"myregistry.azurecr.us", []string{"--cloud=AzureUSGovernmentCloud"}},
+		{"myregistry.usgovvirginia.geo.azurecr.us", []string{"--cloud=azureusgovernment"}},
+		{"myregistry.azurecr.cn", []string{"--cloud=AzureChinaCloud"}},
+		{"myregistry.azurecr.eaglex.ic.gov", []string{"--cloud=USNat"}},
+		{"myregistry.azurecr.microsoft.scloud", []string{"--cloud=USSec"}},
+		{"myregistry.francecentral.geo.azurecr.sovcloud-azure.fr", []string{"--cloud=Bleu"}},
+		{"registry123.deloscloudgermanycentral.geo.azurecr.sovcloud-azure.de", []string{"--cloud=Delos"}},
+		{"myregistry.azurecr.de", []string{"--registry-suffix=azurecr.de"}},
+		{"foo.azurecr.my.cloud", []string{"--registry-suffix=azurecr.my.cloud"}},
+		{"foo.local.geo.azurecr.my.cloud", []string{"--cloud=AzureStackCloud", "--registry-suffix=.azurecr.my.cloud"}},
+	} {
+		t.Run(test.host, func(t *testing.T) {
+			n := bootNode(t)
+			server := loginServer(test.host)
+			n.serve(server, system.ClientID)
+			n.ask(question{Image: test.host + "/" + repository, Args: test.args}).wantCredential(test.host, system.ClientID)
+			n.wantCalls(askIMDS, askExchangeAt(server))
+		})
+	}
+}
+
+// A registry and its endpoint in a region are two hosts: a runtime keeps their
+// credentials apart, and each is asked for its own.
+func TestARegionalEndpointIsAskedItself(t *testing.T) {
+	const regional = "example.eastus.geo.azurecr.io"
+	n := bootNode(t)
+	n.serve(regional, system.ClientID)
+	n.ask(question{Image: image}).wantCredential(registry, system.ClientID)
+	n.ask(question{Image: regional + "/" + repository}).wantCredential(regional, system.ClientID)
+	n.wantCalls(askIMDS, askExchange, askExchangeAt(regional))
+}
+
+func TestOnlyTheHostOfAnImageCounts(t *testing.T) {
+	n := bootNode(t)
+	for image, answered := range map[string]bool{
+		registry + "/evil.azurecr.io/app":           true,
+		registry + "/a/b/c/d:v1":                    true,
+		"docker.io/" + registry + "/app":            false,
+		"registry.example.com/example.azurecr.io/a": false,
+		"library/example.azurecr.io":                false,
+	} {
+		a := n.ask(question{Image: image})
+		if answered {
+			a.wantCredential(registry, system.ClientID)
+		} else {
+			a.wantNothing()
+		}
+	}
+	n.wantCalls(askNode)
+}
+
+// A vanity name that the operator vouches for. An alias keeps all other rules.
+func TestAnAliasIsAnsweredWithItsRegistrysToken(t *testing.T) {
+	n := bootNode(t)
+	q := question{Image: "images.example.com:8443/" + repository, Args: []string{"--alias", "images.example.com:8443=" + registry}}
+	n.ask(q).wantMirrored("images.example.com:8443", system.ClientID)
+	n.wantCalls(askNode)
+}
+
+// Every cloud has its own operator. A token of one does not go to another's
+// registry, whatever the image says.
+func TestARegistryOfAnotherCloudIsAnErrorThatSaysHowToAllowIt(t *testing.T) {
+	for _, test := range []struct{ cloud, host, its string }{
+		{"AzurePublicCloud", "example.azurecr.cn", "AzureChinaCloud"},
+		{"AzurePublicCloud", "example.azurecr.us", "AzureUSGovernmentCloud"},
+		{"AzureChinaCloud", "example.azurecr.io", "AzurePublicCloud"},
+		{"AzureUSGovernmentCloud", "example.eastus.geo.azurecr.io", "AzurePublicCloud"},
+	} {
+		t.Run(test.cloud+" "+test.host, func(t *testing.T) {
+			n := bootNode(t)
+			n.ask(question{Image: test.host + "/app", Args: []string{"--cloud", test.cloud}}).
+				wantFailure(1, test.host, test.cloud, test.its, "registries")
+			n.wantCalls()
+		})
+	}
+}
+
+// The cloud decides which Entra is asked, not the image.
+func TestEachCloudHasItsOwnEntra(t *testing.T) {
+	for cloud, host := range map[string]string{
+		"AzurePublicCloud":       "login.microsoftonline.com",
+		"AzureUSGovernmentCloud": "login.microsoftonline.us",
+		"AzureChinaCloud":        "login.chinacloudapi.cn",
+		"USNat":                  "login.microsoftonline.eaglex.ic.gov",
+		"Bleu":                   "login.sovcloud-identity.fr",
+		"Delos":                  "login.sovcloud-identity.de",
+	} {
+		t.Run(cloud, func(t *testing.T) {
+			n := bootOutside(t)
+			suffix := map[string]string{
+				"AzurePublicCloud": "azurecr.io", "AzureUSGovernmentCloud": "azurecr.us", "AzureChinaCloud": "azurecr.cn",
+				"USNat": "azurecr.eaglex.ic.gov", "Bleu": "azurecr.sovcloud-azure.fr", "Delos": "azurecr.sovcloud-azure.de",
+			}[cloud]
+			q, server := n.sovereign(azure.Cloud(cloud), "example."+suffix)
+			n.ask(q).wantCredentialOf(server, sovereignApp)
+			n.wantCalls(askEntraAt(host), askExchangeAt(server))
+		})
+	}
+}
+
+func TestAnotherAuthorityIsAskedInTheCloudsPlace(t *testing.T) {
+	n := bootOutside(t)
+	if err := n.azure.PlaceAuthority(n.cloud, "AzureChinaCloud", "login.example.cn"); err != nil {
+		t.Fatal(err)
+	}
+	q, server := n.sovereign("AzureChinaCloud", "example.azurecr.cn")
+	for _, authority := range []string{"https://login.example.cn", "https://login.partner.microsoftonline.cn/"} {
+		n.ask(q.with("--cache-dir=", "--authority", authority)).wantCredentialOf(server, sovereignApp)
+	}
+	n.wantCalls(askEntraAt("login.example.cn"), askExchangeAt(server), askEntraAt("login.partner.microsoftonline.cn"), askExchangeAt(server))
+	for _, authority := range []string{"http://login.example.cn", "login.example.cn", "https://login.example.cn/tenant", "https://user@login.example.cn", "https://login.example.cn?x"} {
+		n.ask(q.with("--authority", authority)).wantFailure(2, "authority")
+	}
+	n.wantCalls()
+}
+
+// Azure Stack and clouds that nobody else has are described in a file.
+func TestTheFileOfTheEnvironmentDescribesACloud(t *testing.T) {
+	const server = "example.azurecr.stack.example"
+	n := bootOutside(t)
+	if err := n.azure.PlaceAuthority(n.cloud, "Stack", "login.stack.example"); err != nil {
+		t.Fatal(err)
+	}
+	q, _ := n.sovereign("Stack", server)
+	q.Args[1] = "AzureStackCloud"
+	environment := cloudtest.File(t, `{"name":"AzureStackCloud","activeDirectoryEndpoint":"https://login.stack.example/",
+		"resourceManagerEndpoint":"https://management.stack.example/","tokenAudience":"https://management.stack.example/",
+		"containerRegistryDNSSuffix":"azurecr.stack.example"}`)
+	described := q
+	described.Env = []string{"AZURE_ENVIRONMENT_FILEPATH=" + environment}
+	n.ask(described).wantCredentialOf(server, sovereignApp)
+	n.wantCalls(askEntraAt("login.stack.example"), askExchangeAt(server))
+
+	n.ask(q).wantFailure(2, "AzureStackCloud", "AZURE_ENVIRONMENT_FILEPATH")
+	described.Args[1] = "AzurePublicCloud"
+	n.ask(described).wantNothing() // the file is of no other cloud
+	n.wantCalls()
+}
