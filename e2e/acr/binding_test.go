@@ -87,7 +87,7 @@ func TestWithoutATokenABindingIsAnErrorUnlessTheNodesIdentityIsAllowed(t *testin
 	n, args := bindingNode(t)
 	args = append(args, "--ib-default-client-id", pull.ClientID)
 	q := question{Image: image, Args: args}
-	n.ask(q).wantFailure(1, registry, "service account token", "--node-fallback")
+	n.ask(q).wantFailure(1, registry, "service account token", "static pods", "--node-fallback")
 	n.wantCalls()
 	n.ask(q.with("--node-fallback")).wantCredential(registry, system.ClientID)
 	n.wantCalls(askNode)
@@ -126,6 +126,21 @@ func TestAPodThatIsBoundToNobodyIsRefused(t *testing.T) {
 		n.ask(q).wantFailure(1, "shop/web", clientAnnotation, "--ib-default-client-id")
 		n.wantCalls()
 	})
+}
+
+// A binding is of the cluster's own cloud. A registry of another one is pulled
+// from as the node or not at all.
+func TestABindingIsOfTheClustersOwnCloud(t *testing.T) {
+	n, args := bindingNode(t)
+	china, _ := n.sovereign(azure.China, "example.azurecr.cn")
+	config := configFile(t, "registries:\n  example.azurecr.cn:\n    cloud: AzureChinaCloud\n    credential: client-secret\n    tenantID: "+sovereignTenant+
+		"\n    clientID: "+appID+"\n    clientSecretFile: "+china.Args[len(china.Args)-1]+"\n")
+	q := n.pod(shop, azure.BindingAudience, time.Hour).question().with(args...).with("--config", config, "--node-fallback")
+	q.Image = "example.azurecr.cn/" + repository
+	n.ask(q).wantCredentialOf("example.azurecr.cn", sovereignApp)
+	n.wantCalls(askEntraAt("login.chinacloudapi.cn"), askExchangeAt("example.azurecr.cn"))
+	n.ask(q.with("--ib-default-client-id", pull.ClientID)).wantFailure(1, "shop/web", "AzureChinaCloud", "AzurePublicCloud", "identity bindings")
+	n.wantCalls()
 }
 
 // The server is at the API server's address whatever its name resolves to, is

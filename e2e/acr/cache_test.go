@@ -98,6 +98,50 @@ func TestWithoutACacheEveryRunAsks(t *testing.T) {
 	}
 }
 
+// A password for a repository is asked for with a token that the registry may
+// have made useless. It says so, and the plugin asks for another one.
+func TestAfterTheSwitchToPermissionsByRepositoryARepositorysPasswordHealsByItself(t *testing.T) {
+	n := bootNode(t)
+	n.scoped(question{Image: image}, registry, repository, system.ClientID)
+	cloudtest.AgeCache(t, 2*time.Minute)
+	n.azure.AddRegistry(azure.Registry{Hosts: []string{registry}, ABAC: true, Roles: []azure.Role{
+		{Name: azure.RepositoryReader, Principal: azure.Principal{Tenant: tenant, ClientID: system.ClientID}, Repositories: []string{"other/tool"}},
+	}})
+	n.cloud.Calls.Reset()
+	n.scoped(question{Image: registry + "/other/tool"}, registry, "other/tool", system.ClientID)
+	n.wantCalls(askScoped, askExchange, askScoped)
+	n.scoped(question{Image: registry + "/other/tool"}, registry, "other/tool", system.ClientID)
+	n.wantCalls()
+	// Another token would not help who has no right: this one is only just new.
+	n.ask(question{Image: image + "-2", Args: []string{"--scope=repository"}}).wantFailure(1, registry, "401", "AcrPull", "Container Registry Repository Reader")
+	n.wantCalls(askScoped)
+}
+
+// An identity that is made anew has the name of the old one, whose token is
+// refused in spite of its life.
+func TestAnIdentityThatIsMadeAnewHealsByItself(t *testing.T) {
+	n := bootNode(t)
+	old, reborn := pull, other
+	reborn.ResourceID = old.ResourceID
+	n.assign(azure.InstanceSettings{User: []azure.ManagedIdentity{old}})
+	n.serve(registry, old.ClientID)
+	q := question{Image: image, Args: []string{"--resource-id", old.ResourceID}}
+	n.ask(q).wantCredential(registry, old.ClientID)
+	n.wantCalls(askNode)
+
+	n.assign(azure.InstanceSettings{User: []azure.ManagedIdentity{reborn}})
+	n.serve("second.azurecr.io", reborn.ClientID)
+	n.serve("third.azurecr.io", reborn.ClientID)
+	second := question{Image: "second.azurecr.io/" + repository, Args: q.Args}
+	// A token that is only just new is not asked for again.
+	n.ask(second).wantFailure(1, "second.azurecr.io", "401")
+	n.wantCalls(askExchangeAt("second.azurecr.io"))
+	cloudtest.AgeCache(t, 2*time.Minute)
+	third := question{Image: "third.azurecr.io/" + repository, Args: q.Args}
+	n.ask(third).wantCredential("third.azurecr.io", reborn.ClientID)
+	n.wantCalls(askExchangeAt("third.azurecr.io"), askIMDS, askExchangeAt("third.azurecr.io"))
+}
+
 // Permissions by repository make all earlier tokens useless. The registry says
 // so to the runtime and not to the plugin, so the operator empties the cache.
 func TestAfterTheSwitchToPermissionsByRepositoryAPurgeHelps(t *testing.T) {

@@ -166,6 +166,40 @@ func TestAFlagReplacesTheWholeIdentityOfTheFile(t *testing.T) {
 	n.ask(question{Image: image, Args: []string{file, "--tenant-id", abroad}}).wantFailure(1, pull.ClientID, abroad)
 }
 
+// Another cloud is another operator's: what azure.json holds is not sent there.
+func TestTheIdentityOfTheFileDoesNotLeaveItsCloud(t *testing.T) {
+	n := bootAKS(t)
+	file := azureJSON(t, map[string]any{"useManagedIdentityExtension": false, "aadClientId": appID, "aadClientSecret": "hunter2"})
+	for _, q := range []question{
+		{Args: []string{file, "--cloud=AzureChinaCloud"}}, {Args: []string{file}, Env: []string{"REGCRED_CLOUD=AzureChinaCloud"}},
+		{Args: []string{file, "--config", configFile(t, "cloud: AzureChinaCloud\n")}},
+	} {
+		q.Image = "example.azurecr.cn/app"
+		n.ask(q).wantFailure(2, "AzureChinaCloud", "AzurePublicCloud", file)
+	}
+	n.wantCalls()
+	n.ask(question{Image: image, Args: []string{azureJSON(t, nil), "--cloud=azurecloud"}}).wantCredential(registry, pull.ClientID)
+}
+
+// An Azure Stack with federation services has no tenant, and pods may pull from
+// elsewhere still.
+func TestFederationServicesAreToldOfWhereTheNodesIdentityIsNeeded(t *testing.T) {
+	n := bootAKS(t)
+	n.serve(registry, appID)
+	n.trust(appID, shop)
+	file := azureJSON(t, map[string]any{"tenantId": "adfs", "identitySystem": "adfs"})
+	n.ask(question{Image: image, Args: []string{file}}).wantFailure(1, file, "Active Directory Federation Services")
+	n.wantCalls()
+	n.ask(n.pod(shop, podAudience, time.Hour).question(annotated...).with(file)).wantCredential(registry, appID)
+}
+
+// Where a machine is managed by Arc, that is all that has to be said besides.
+func TestTheIdentityOfTheFileAtAzureArc(t *testing.T) {
+	n := bootArc(t)
+	n.ask(question{Image: image, Args: []string{azureJSON(t, nil), "--credential=azure-arc"}}).wantCredential(registry, pull.ClientID)
+	n.wantCalls(askArc, askExchange)
+}
+
 func TestTheCloudOfTheFileCounts(t *testing.T) {
 	for name, host := range map[string]string{
 		"AzureCloud": "example.azurecr.io", "azurepubliccloud": "example.azurecr.io", "AzureChinaCloud": "example.azurecr.cn",

@@ -20,6 +20,10 @@ func TestAMirroredRegistryIsAnsweredWithTheTokenOfItsMirror(t *testing.T) {
 		{"repeated", "quay.io", []string{"-r", "mcr.microsoft.com:other.azurecr.io", "-r", "quay.io:" + registry}},
 		{"at a port", "registry.local:5000", []string{"-r", "registry.local:5000:" + registry}},
 		{"at ports", "registry.local:5000", []string{"-r", "registry.local:5000:" + registry + ":443"}},
+		{"with a path", "mcr.microsoft.com", []string{"-r", "mcr.microsoft.com:" + registry + "/aks"}},
+		{"with a slash", "mcr.microsoft.com", []string{"-r", "mcr.microsoft.com:" + registry + "/,"}},
+		{"in the file", "mcr.microsoft.com", []string{"--config", configFile(t, "registryMirrors: {mcr.microsoft.com: "+registry+"/aks/}\n")}},
+		{"after an empty one", "mcr.microsoft.com", []string{"--registry-mirror=", "-r", "mcr.microsoft.com:" + registry}},
 		{"in capitals", "MCR.microsoft.com", []string{"-r", "mcr.microsoft.com:" + registry}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -67,10 +71,28 @@ func TestTheIdentityOfAMirrorIsThatOfItsRegistry(t *testing.T) {
 	n.ask(question{Image: "mcr.microsoft.com/" + repository, Args: []string{"--config", config}}).wantMirrored("mcr.microsoft.com", pull.ClientID)
 }
 
+// Vendors' templates write an empty one where there is none.
+func TestAnEmptyMirrorIsNone(t *testing.T) {
+	n := bootNode(t)
+	n.ask(question{Image: image, Args: []string{"--registry-mirror="}}).wantCredential(registry, system.ClientID)
+	n.ask(question{Image: "mcr.microsoft.com/app", Args: []string{"--registry-mirror="}}).wantNothing()
+}
+
+// A password is of one host: nothing that stands for it is told.
+func TestALoginIsNotForMirrorsAndAliases(t *testing.T) {
+	n := bootNode(t)
+	config := configFile(t, "registries:\n  admin.azurecr.io:\n    login: {username: admin, passwordFile: "+n.file("Passw0rd")+"}\n")
+	n.ask(question{Image: "mcr.microsoft.com/app", Args: []string{"--config", config, "-r", "mcr.microsoft.com:admin.azurecr.io"}}).
+		wantFailure(2, "registryMirrors", "admin.azurecr.io", "for that host alone")
+	n.ask(question{Image: "images.example.com/app", Args: []string{"--config", config, "--alias", "images.example.com=admin.azurecr.io"}}).
+		wantFailure(1, "images.example.com", "admin.azurecr.io", "for that host alone")
+	n.wantCalls()
+}
+
 func TestAMirrorHasToBeALoginServer(t *testing.T) {
 	n := bootNode(t)
 	for _, mirror := range []string{
-		"mcr.microsoft.com", "mcr.microsoft.com:", ":" + registry, "mcr.microsoft.com:evil.com", "mcr.microsoft.com:evilazurecr.io",
+		"mcr.microsoft.com", "mcr.microsoft.com:", ":" + registry, "mcr.microsoft.com:" + registry + "/AKS", "mcr.microsoft.com:evil.com/" + registry, "mcr.microsoft.com:evil.com", "mcr.microsoft.com:evilazurecr.io",
 		"mcr.microsoft.com:" + registry + ":5000", "mcr.microsoft.com:example.eastus.data.azurecr.io", "a:b:c:d:e",
 	} {
 		t.Run(mirror, func(t *testing.T) {

@@ -158,6 +158,10 @@ func TestTheFileOfTheEnvironmentDescribesACloud(t *testing.T) {
 	n.wantCalls(askEntraAt("login.stack.example"), askExchangeAt(server))
 
 	n.ask(q).wantFailure(2, "AzureStackCloud", "AZURE_ENVIRONMENT_FILEPATH")
+	// A cloud without registries has no login servers.
+	without := described
+	without.Env = []string{"AZURE_ENVIRONMENT_FILEPATH=" + cloudtest.File(t, `{"activeDirectoryEndpoint":"https://login.stack.example/"}`)}
+	n.ask(without).wantNothing()
 	described.Args[1] = "AzurePublicCloud"
 	n.ask(described).wantNothing() // the file is of no other cloud
 	n.wantCalls()

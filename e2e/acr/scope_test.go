@@ -85,6 +85,16 @@ func TestAPodsPasswordForARepository(t *testing.T) {
 	n.wantCalls(askEntra, askExchange, askScoped)
 }
 
+// A mirror with a path has its copies under it.
+func TestAMirrorsPasswordForARepositoryUnderAPath(t *testing.T) {
+	n := bootNode(t)
+	q := question{Image: "mcr.microsoft.com/" + repository, Args: []string{"-r", "mcr.microsoft.com:" + registry + "/aks", "--scope=repository"}}
+	password, _ := n.ask(q).WantImageLogin("mcr.microsoft.com", azure.TokenUser)
+	if token, ok := n.azure.Credential(password); !ok || token.Repository != "aks/"+repository {
+		t.Errorf("the password is known: %t, as for %q", ok, token.Repository)
+	}
+}
+
 func TestAMirrorsPasswordForARepository(t *testing.T) {
 	n := bootNode(t)
 	q := question{Image: "mcr.microsoft.com/" + repository, Args: []string{"-r", "mcr.microsoft.com:" + registry, "--scope=repository"}}

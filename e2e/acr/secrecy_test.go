@@ -101,7 +101,7 @@ func TestAKeyIsWrittenNowhere(t *testing.T) {
 		pfx, _ := n.pfxFile()
 		const wrong = "another-password"
 		n.ask(question{Image: image, Args: appArgs("client-certificate", "--client-certificate-file", pfx, "--client-certificate-password-file", n.file(wrong))}).
-			wantFailure(1, pfx, "password", "clientCertificatePasswordFile")
+			wantFailure(1, pfx, "another password than that in", "clientCertificatePasswordFile")
 		n.wantNowhere(question{Image: image, Args: appArgs("client-certificate", "--client-certificate-file", pfx, "--client-certificate-password-file", n.file(wrong))}, wrong)
 		n.wantCalls()
 	})

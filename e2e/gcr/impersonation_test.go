@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/gcp"
 )
 
@@ -60,6 +61,25 @@ func TestAnImpersonationSharesTheExchange(t *testing.T) {
 	n.wantCalls(askSTS)
 	n.ask(q.annotated(accountAnnotation, pullAccount)).wantCredential(registry, gcp.Account(pullAccount))
 	n.wantCalls(askCredentials)
+}
+
+// What ended the exchanged token before its time is not known to the cache.
+func TestAnImpersonationReplacesAnExchangedTokenThatIsRefused(t *testing.T) {
+	n := trusting(t, ownPrincipal(shop))
+	q := n.pod(shop, wifAudience, 24*time.Hour).question(registry+"/p/r/app", wifArgs...)
+	n.ask(q).wantCredential(registry, ownPrincipal(shop))
+	n.wantCalls(askSTS)
+	n.gcp.Configure(func(s *gcp.Settings) { s.Clock = 2 * time.Hour })
+
+	// It is only just new: another one would be refused as well.
+	impersonating := q.annotated(accountAnnotation, pullAccount)
+	n.ask(impersonating).wantFailure(1, "401", "UNAUTHENTICATED")
+	n.wantCalls(askCredentials)
+
+	cloudtest.AgeCache(t, 2*time.Minute)
+	cloudtest.Eventually(t, "the refusal is forgotten", func() bool { return n.ask(impersonating).Exit == 0 })
+	n.ask(impersonating).wantCredential(registry, gcp.Account(pullAccount))
+	n.wantCalls(askCredentials, askSTS, askCredentials)
 }
 
 // The answer says when the token ends by Google's clock.

@@ -98,9 +98,7 @@ func (s selector) echoed(a entraAnswer) bool {
 	}
 }
 
-func (s *arcIdentity) who() who {
-	return who{name: s.selector.String(), audience: s.audience, managed: true, selected: s.selector.parameter != ""}
-}
+func (s *arcIdentity) who() who { return s.selector.who(s.audience) }
 
 // arcKey reads the file that a challenge names, if it is one that an agent
 // would name: whoever listens in its place must not have any file read to it.

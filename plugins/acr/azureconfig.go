@@ -2,6 +2,7 @@ package acr
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -55,7 +56,15 @@ func parseAzureConfig(text []byte) (azureConfig, error) {
 	}
 	var c azureConfig
 	if err := yaml.Unmarshal(data, &c); err != nil {
-		return azureConfig{}, errors.New("has a field of the wrong type: booleans and texts must be such: " + fieldOf(err))
+		name := "unknown"
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			name = wrong.Field
+		}
+		return azureConfig{}, errors.New("has a field of the wrong type: booleans and texts must be such: " + name)
+	}
+	if strings.EqualFold(c.TenantID, adfs) {
+		// It is no tenant, and pods have their own.
+		c.IdentitySystem, c.TenantID = adfs, ""
 	}
 	if c.TenantID != "" && !isTenant(c.TenantID) {
 		return azureConfig{}, fmt.Errorf("tenantId: %.80q is neither the id of a tenant nor a domain", c.TenantID)
@@ -63,15 +72,9 @@ func parseAzureConfig(text []byte) (azureConfig, error) {
 	return c, nil
 }
 
-// fieldOf returns the name of the field that an error of decoding is about.
-func fieldOf(err error) string {
-	_, rest, _ := strings.Cut(err.Error(), "azureConfig.")
-	name, _, found := strings.Cut(rest, " ")
-	if !found {
-		return "unknown"
-	}
-	return name
-}
+// adfs is what stands for Active Directory Federation Services, which an Azure
+// Stack may have instead of Entra.
+const adfs = "adfs"
 
 // holder returns the identity that the file names. What it lacks is an error of
 // the holder, since pods have their own. A file that wants no managed identity
@@ -82,6 +85,9 @@ func (c azureConfig) holder(file string) holder {
 	client := notMSI(c.AADClientID)
 	secret := notMSI(c.AADClientSecret)
 	switch {
+	case strings.EqualFold(c.IdentitySystem, adfs):
+		h.err = fmt.Errorf("%s is of Active Directory Federation Services (adfs), which are not supported: registries take tokens of Entra's alone", file)
+		return h
 	case c.UseManagedIdentityExtension:
 		h.Credential = managed
 		if id := c.UserAssignedIdentityID; strings.Contains(strings.ToLower(id), "/subscriptions/") {
@@ -109,26 +115,23 @@ func (c azureConfig) holder(file string) holder {
 // check finds what can not be an identity, by the names that the file has for
 // the fields.
 func (c azureConfig) check(h holder) error {
-	if strings.EqualFold(c.IdentitySystem, "adfs") && !h.ofMachine() {
-		return errors.New("identitySystem: adfs is not supported")
-	}
 	i := h.Identity
 	if !h.secret.Empty() {
 		i.ClientSecretFile = h.azureConfig
 	}
 	err := i.check()
-	if err == nil {
-		return nil
+	wrong, ok := errors.AsType[fieldError](err)
+	if !ok {
+		return err
 	}
-	name, text, _ := strings.Cut(err.Error(), ": ")
 	their := map[string]string{
 		"tenantID": "tenantId", "clientID": "aadClientId", "resourceID": "userAssignedIdentityID",
 		"clientCertificateFile": "aadClientCertPath", "federatedTokenFile": "aadFederatedTokenFile",
-	}[name]
-	if name == "clientID" && h.kind() == managed {
-		their = "userAssignedIdentityID"
 	}
-	return fmt.Errorf("%s: %s", their, text)
+	if h.ofMachine() {
+		their["clientID"] = "userAssignedIdentityID"
+	}
+	return fieldError{their[wrong.field], wrong.text}
 }
 
 // notMSI returns what nodes with managed identities have in fields that must

@@ -23,17 +23,18 @@ func TestAzureConfig(t *testing.T) {
 		"a federated token":             {`{` + app + `,"useFederatedWorkloadIdentityExtension":true,"aadFederatedTokenFile":"/t","aadClientSecret":"s"}`, entra + "workload-identity /t"},
 		"what is not known":             {`{"useManagedIdentityExtension":true,"vmType":"vmss","resourceManagerEndpoint":"https://evil.test","cloudProviderBackoffRetries":6}`, "imds"},
 
-		"nothing":                       {`{}`, "/FILE names no identity: useManagedIdentityExtension is not true"},
-		"what says no":                  {`{"useManagedIdentityExtension":false,"tenantId":"` + tenant + `"}`, "/FILE names no identity"},
-		"msi without a managed one":     {`{"aadClientId":"msi","aadClientSecret":"msi","tenantId":"` + tenant + `"}`, "/FILE names no identity"},
-		"a secret and no application":   {`{"aadClientSecret":"hunter2","tenantId":"` + tenant + `"}`, "/FILE names no identity"},
-		"an application and no tenant":  {`{"aadClientId":"` + client + `","aadClientSecret":"hunter2"}`, "/FILE: tenantId: is needed"},
-		"an application that is none":   {`{"aadClientId":"../x","aadClientSecret":"hunter2","tenantId":"` + tenant + `"}`, `/FILE: aadClientId: "../x" is not an id`},
-		"an identity that is none":      {`{"useManagedIdentityExtension":true,"userAssignedIdentityID":"me&resource=x"}`, `/FILE: userAssignedIdentityID: "me&resource=x" is not an id`},
-		"a resource that is none":       {`{"useManagedIdentityExtension":true,"userAssignedIdentityID":"x/subscriptions/"}`, "/FILE: userAssignedIdentityID: "},
-		"a certificate somewhere":       {`{` + app + `,"aadClientCertPath":"c.pem"}`, `/FILE: aadClientCertPath: "c.pem" is not an absolute path`},
-		"a federated token that is not": {`{` + app + `,"useFederatedWorkloadIdentityExtension":true}`, "/FILE: aadFederatedTokenFile: is needed"},
-		"federation services":           {`{` + app + `,"aadClientSecret":"hunter2","identitySystem":"ADFS"}`, "/FILE: identitySystem: adfs is not supported"},
+		"nothing":                        {`{}`, "/FILE names no identity: useManagedIdentityExtension is not true"},
+		"what says no":                   {`{"useManagedIdentityExtension":false,"tenantId":"` + tenant + `"}`, "/FILE names no identity"},
+		"msi without a managed one":      {`{"aadClientId":"msi","aadClientSecret":"msi","tenantId":"` + tenant + `"}`, "/FILE names no identity"},
+		"a secret and no application":    {`{"aadClientSecret":"hunter2","tenantId":"` + tenant + `"}`, "/FILE names no identity"},
+		"an application and no tenant":   {`{"aadClientId":"` + client + `","aadClientSecret":"hunter2"}`, "/FILE: tenantId: is needed"},
+		"an application that is none":    {`{"aadClientId":"../x","aadClientSecret":"hunter2","tenantId":"` + tenant + `"}`, `/FILE: aadClientId: "../x" is not an id`},
+		"an identity that is none":       {`{"useManagedIdentityExtension":true,"userAssignedIdentityID":"me&resource=x"}`, `/FILE: userAssignedIdentityID: "me&resource=x" is not an id`},
+		"a resource that is none":        {`{"useManagedIdentityExtension":true,"userAssignedIdentityID":"x/subscriptions/"}`, "/FILE: userAssignedIdentityID: "},
+		"a certificate somewhere":        {`{` + app + `,"aadClientCertPath":"c.pem"}`, `/FILE: aadClientCertPath: "c.pem" is not an absolute path`},
+		"a federated token that is not":  {`{` + app + `,"useFederatedWorkloadIdentityExtension":true}`, "/FILE: aadFederatedTokenFile: is needed"},
+		"federation services, by tenant": {`{"useManagedIdentityExtension":true,"tenantId":"ADFS"}`, "/FILE is of Active Directory Federation Services (adfs), which are not supported"},
+		"federation services":            {`{` + app + `,"aadClientSecret":"hunter2","identitySystem":"ADFS"}`, "/FILE is of Active Directory Federation Services (adfs), which are not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := parseAzureConfig([]byte(tc.text))
@@ -82,6 +83,14 @@ func TestAnAzureConfigWithoutIdentityIsAnErrorOnlyWhenItIsNeeded(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := ask(t, s, "a.azurecr.io/app", testPod(t), map[string]string{clientAnnotation: client}); err != nil {
+		t.Error(err)
+	}
+	file = write(t, "azure.json", `{"tenantId":"adfs","aadClientId":"`+client+`","aadClientSecret":"hunter2"}`)
+	s = load(t, nil, file)
+	if _, err := ask(t, s, "a.azurecr.io/app", nil, nil); err == nil || !strings.HasPrefix(err.Error(), file+" is of Active Directory Federation Services") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := ask(t, s, "a.azurecr.io/app", testPod(t), map[string]string{clientAnnotation: client, tenantAnnotation: tenant}); err != nil {
 		t.Error(err)
 	}
 	if _, err := tryLoad(nil, write(t, "azure.json", `{"cloud":"AzureMars"}`)); err == nil || !strings.HasPrefix(err.Error(), "azureConfig ") || !strings.Contains(err.Error(), `cloud: "AzureMars" is none of`) {

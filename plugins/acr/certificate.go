@@ -55,6 +55,9 @@ func (p certificateProof) add(_ context.Context, _ credential.Getter, form url.V
 		}
 	}
 	c, err := parseCertificate(text, password)
+	if errors.Is(err, errPassword) {
+		err = fmt.Errorf("%w than %s", err, p.passwordPlace())
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.file, err)
 	}
@@ -65,6 +68,21 @@ func (p certificateProof) add(_ context.Context, _ credential.Getter, form url.V
 	addAssertion(form, assertion)
 	return nil
 }
+
+// passwordPlace says where the password is from.
+func (p certificateProof) passwordPlace() string {
+	switch {
+	case p.passwordFile != "":
+		return "that in " + p.passwordFile + " (clientCertificatePasswordFile)"
+	case p.azureConfig != "":
+		return "aadClientCertPassword in " + p.azureConfig
+	default:
+		return "none: see clientCertificatePasswordFile"
+	}
+}
+
+// errPassword is the error of a PFX that the password does not open.
+var errPassword = errors.New("the PFX has another password")
 
 // certificate is an application's certificate with its private key and those
 // that stand above it.
@@ -82,7 +100,7 @@ func parseCertificate(text []byte, password credential.Secret) (certificate, err
 	key, leaf, above, err := pkcs12.DecodeChain(text, password.Reveal())
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption):
-		return certificate{}, errors.New("the password of the PFX is another one; see clientCertificatePasswordFile")
+		return certificate{}, errPassword
 	case err != nil:
 		return certificate{}, errors.New("is neither PEM nor a PFX of one key and its certificates")
 	}
@@ -100,6 +118,8 @@ func parsePEM(text []byte) (certificate, error) {
 				return certificate{}, errors.New("holds a certificate that can not be read")
 			}
 			certificates = append(certificates, c)
+		case "EC PRIVATE KEY":
+			return certificate{}, errNotRSA
 		case "PRIVATE KEY", "RSA PRIVATE KEY":
 			if key != nil {
 				return certificate{}, errors.New("holds more than one private key")
@@ -123,7 +143,10 @@ func parsePEM(text []byte) (certificate, error) {
 	return newCertificate(key, certificates)
 }
 
-var errEncrypted = errors.New("holds a private key with a password: want one without, or PFX")
+var (
+	errEncrypted = errors.New("holds a private key with a password: an RSA key without one is needed, or a PFX")
+	errNotRSA    = errors.New("holds a private key that is not RSA: an RSA key without password is needed")
+)
 
 // newCertificate finds the certificate that the key is of. The others are sent
 // along as what stands above it.
@@ -133,7 +156,7 @@ func newCertificate(key any, all []*x509.Certificate) (certificate, error) {
 	}
 	private, ok := key.(*rsa.PrivateKey)
 	if !ok {
-		return certificate{}, errors.New("holds a key that is not RSA, which Entra asks for")
+		return certificate{}, errNotRSA
 	}
 	c := certificate{key: private}
 	for _, one := range all {

@@ -103,16 +103,17 @@ func TestCertificates(t *testing.T) {
 		"PFX without a password":     {text: pfx(pkcs12.Modern, "")},
 		"PFX without encryption":     {text: pfx(pkcs12.Passwordless, "")},
 		"PFX of old tools":           {text: pfx(pkcs12.LegacyDES, "hunter2"), password: "hunter2"},
-		"PFX with another password":  {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter3", want: "the password of the PFX is another one"},
+		"PFX with another password":  {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter3", want: "the PFX has another password"},
 		"nothing":                    {want: "is neither PEM nor a PFX"},
 		"garbage":                    {text: []byte("hunter2"), want: "is neither PEM nor a PFX"},
 		"a key alone":                {text: key, want: "lacks the certificate or the private key"},
 		"a certificate alone":        {text: leaf, want: "lacks the certificate or the private key"},
 		"somebody else's":            {text: slices.Concat(key, above), want: "the private key is of none of the certificates"},
 		"two keys":                   {text: slices.Concat(key, old, leaf), want: "more than one private key"},
-		"an elliptical one":          {text: slices.Concat(block("PRIVATE KEY", ec), leaf), want: "not RSA"},
-		"a locked key":               {text: slices.Concat(locked, leaf), want: "private key with a password"},
-		"a locked key of a new kind": {text: slices.Concat(block("ENCRYPTED PRIVATE KEY", pkcs8), leaf), want: "private key with a password"},
+		"an elliptical one":          {text: slices.Concat(block("PRIVATE KEY", ec), leaf), want: "not RSA: an RSA key without password is needed"},
+		"an old elliptical one":      {text: slices.Concat(block("EC PRIVATE KEY", []byte("x")), leaf), want: "not RSA: an RSA key without password is needed"},
+		"a locked key":               {text: slices.Concat(locked, leaf), want: "private key with a password: an RSA key without one is needed"},
+		"a locked key of a new kind": {text: slices.Concat(block("ENCRYPTED PRIVATE KEY", pkcs8), leaf), want: "private key with a password: an RSA key without one is needed"},
 		"a broken key":               {text: slices.Concat(block("PRIVATE KEY", pkcs8[1:]), leaf), want: "a private key that can not be read"},
 		"a broken certificate":       {text: slices.Concat(key, block("CERTIFICATE", []byte("x"))), want: "a certificate that can not be read"},
 	} {
@@ -208,10 +209,13 @@ func TestCertificateProof(t *testing.T) {
 			t.Errorf("%s: a password is in %q", name, proof.key())
 		}
 	}
+	other := write(t, "password", "hunter3\n")
 	for want, proof := range map[string]certificateProof{
-		"/absent: no such file":      {file: "/absent"},
-		"/absent/p: no such file":    {file: file, passwordFile: "/absent/p"},
-		"the password of the PFX is": {file: file},
+		"/absent: no such file":   {file: "/absent"},
+		"/absent/p: no such file": {file: file, passwordFile: "/absent/p"},
+		"app.pfx: the PFX has another password than none: see clientCertificatePasswordFile":          {file: file},
+		"app.pfx: the PFX has another password than that in " + other:                                 {file: file, passwordFile: other},
+		"app.pfx: the PFX has another password than aadClientCertPassword in /etc/kubernetes/azure.j": {file: file, azureConfig: "/etc/kubernetes/azure.json"},
 	} {
 		if err := proof.add(t.Context(), nil, url.Values{}, "https://login.test"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -51,6 +51,14 @@ func findCloud(name string) (cloud, bool) {
 	return cloud{}, false
 }
 
+// cloudName returns the one name of a cloud that all its names stand for.
+func cloudName(name string) string {
+	if c, known := findCloud(name); known {
+		return c.name
+	}
+	return strings.ToLower(name)
+}
+
 // unknownCloud is the error of a name that no cloud has. Taking it for the
 // public one would ask somebody else.
 func unknownCloud(name string) error {

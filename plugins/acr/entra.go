@@ -51,7 +51,7 @@ func (s *application) Key() credential.Key {
 func (s *application) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
 	api, err := cloudhttp.API(s.caFile)
 	if err != nil {
-		return credential.Credential{}, err
+		return credential.Credential{}, s.who().explain(fileProblem(err))
 	}
 	return s.fetch(ctx, getter, api)
 }
@@ -67,7 +67,7 @@ func (s *application) fetch(ctx context.Context, getter credential.Getter, clien
 		if failure, ok := errors.AsType[*credential.Failure](err); ok {
 			return credential.Credential{}, failure
 		}
-		return credential.Credential{}, s.who().explain(problem{stage: stageFile, text: err.Error(), err: err})
+		return credential.Credential{}, s.who().explain(fileProblem(err))
 	}
 	r := call{stage: stageEntra, url: endpoint, form: form}.do(ctx, client)
 	return s.who().token(r)
@@ -110,14 +110,14 @@ type secretProof struct {
 	secret      credential.Secret
 }
 
-func (p secretProof) place() string {
+func (p secretProof) where() string {
 	if p.file != "" {
 		return p.file
 	}
 	return p.azureConfig
 }
 
-func (p secretProof) key() []string { return []string{clientSecret, p.place()} }
+func (p secretProof) key() []string { return []string{clientSecret, p.where()} }
 
 func (p secretProof) add(_ context.Context, _ credential.Getter, form url.Values, _ string) error {
 	secret := p.secret
@@ -132,8 +132,8 @@ func (p secretProof) add(_ context.Context, _ credential.Getter, form url.Values
 }
 
 func (p secretProof) describe(w *who) {
-	w.name += " with the secret in " + p.place()
-	w.file = p.place()
+	w.name += " with the secret in " + p.where()
+	w.file = p.where()
 }
 
 // readSecret reads a secret of one line.
@@ -168,6 +168,7 @@ func (p tokenFileProof) add(_ context.Context, _ credential.Getter, form url.Val
 
 func (p tokenFileProof) describe(w *who) {
 	w.name += " with the token in " + p.file
+	w.tokenFile = p.file
 	w.federation = p.federation
 }
 

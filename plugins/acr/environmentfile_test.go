@@ -52,6 +52,12 @@ func TestAzureStack(t *testing.T) {
 	if _, err := tryLoad([]string{"AZURE_ENVIRONMENT_FILEPATH=/absent"}, "--cloud=AzureStackCloud"); err == nil || !strings.Contains(err.Error(), "AZURE_ENVIRONMENT_FILEPATH /absent: no such file") {
 		t.Errorf("without the file: %v", err)
 	}
+	// One without registries of its own is one still.
+	file = write(t, "env.json", `{"activeDirectoryEndpoint":"https://login.my.cloud/"}`)
+	s = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, "--cloud=AzureStackCloud")
+	if source, err := ask(t, s, "a.azurecr.my.cloud/app", nil, nil); err != nil || source != nil {
+		t.Errorf("without login servers: got %v, %v", source, err)
+	}
 	// It may be a cloud that has a name of its own elsewhere.
 	file = write(t, "env.json", `{"containerRegistryDNSSuffix":"azurecr.eaglex.ic.gov"}`)
 	s = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, "--cloud=AzureStackCloud")

@@ -2,6 +2,7 @@ package acr
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,15 +30,17 @@ func (s *refreshToken) Key() credential.Key {
 
 // Fetch exchanges the token of Entra's, which is shared with other registries.
 func (s *refreshToken) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
-	token, err := getter.Get(ctx, s.entra)
-	if err != nil {
-		return credential.Credential{}, err
-	}
 	api, err := cloudhttp.API(s.caFile)
 	if err != nil {
-		return credential.Credential{}, err
+		return credential.Credential{}, s.who().explain(fileProblem(err))
 	}
-	return s.exchange(ctx, api, token.Password)
+	return s.fetch(ctx, getter, api)
+}
+
+func (s *refreshToken) fetch(ctx context.Context, getter credential.Getter, client *http.Client) (credential.Credential, error) {
+	return redeem(ctx, getter, s.entra, func(token credential.Secret) (credential.Credential, error) {
+		return s.exchange(ctx, client, token)
+	})
 }
 
 func (s *refreshToken) exchange(ctx context.Context, client *http.Client, token credential.Secret) (credential.Credential, error) {
@@ -76,18 +79,20 @@ func (s *accessToken) Key() credential.Key {
 // Fetch asks with the registry's token, which is shared with the other
 // repositories.
 func (s *accessToken) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
-	token, err := getter.Get(ctx, s.refresh)
-	if err != nil {
-		return credential.Credential{}, err
-	}
 	api, err := cloudhttp.API(s.refresh.caFile)
 	if err != nil {
-		return credential.Credential{}, err
+		return credential.Credential{}, s.who().explain(fileProblem(err))
 	}
-	return s.fetch(ctx, api, token.Password)
+	return s.fetch(ctx, getter, api)
 }
 
-func (s *accessToken) fetch(ctx context.Context, client *http.Client, token credential.Secret) (credential.Credential, error) {
+func (s *accessToken) fetch(ctx context.Context, getter credential.Getter, client *http.Client) (credential.Credential, error) {
+	return redeem(ctx, getter, s.refresh, func(token credential.Secret) (credential.Credential, error) {
+		return s.ask(ctx, client, token)
+	})
+}
+
+func (s *accessToken) ask(ctx context.Context, client *http.Client, token credential.Secret) (credential.Credential, error) {
 	form := url.Values{
 		"grant_type":    {"refresh_token"},
 		"service":       {s.refresh.server},
@@ -105,6 +110,26 @@ func (s *accessToken) who() who {
 	w := s.refresh.who()
 	w.repository = s.repository
 	return w
+}
+
+// redeem gets a token and has a registry give another one for it. A token that
+// is kept may be refused in spite of its life: of an identity that was made
+// anew, or from before the registry was switched to permissions for
+// repositories. Then it is asked for anew, once.
+func redeem(ctx context.Context, getter credential.Getter, source credential.Source, by func(credential.Secret) (credential.Credential, error)) (credential.Credential, error) {
+	token, err := getter.Get(ctx, source)
+	if err != nil {
+		return credential.Credential{}, err
+	}
+	c, refused := by(token.Password)
+	if !errors.Is(refused, statusError(http.StatusUnauthorized)) {
+		return c, refused
+	}
+	fresh, err := getter.Renew(ctx, source, token)
+	if err != nil || fresh.Password.Reveal() == token.Password.Reveal() {
+		return credential.Credential{}, refused //nolint:nilerr // That it was refused says more.
+	}
+	return by(fresh.Password)
 }
 
 // registryToken reads the token that a registry answered with, or explains why

@@ -1,7 +1,10 @@
 package acr
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -75,14 +78,23 @@ func TestWhatAFailureMeans(t *testing.T) {
 		"no such identity":           {named, reply{stage: stageMetadata, host: imds, status: 400, body: []byte(`{"error":"invalid_request","error_description":"Identity not found"}`)}, nil, true, "imds at 169.254.169.254: status 400 invalid_request: Identity not found, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the identity is not assigned to this machine"},
 		"several identities":         {machine, reply{stage: stageMetadata, host: imds, status: 400, body: []byte(`{"error":"invalid_request","error_description":"Multiple user assigned identities exist"}`)}, nil, true, "the machine has no system-assigned identity, or it has several others: assign one, or name it with --client-id"},
 		"metadata being updated":     {machine, reply{stage: stageMetadata, host: imds, status: 410}, nil, false, "is being updated"},
-		"no metadata yet":            {machine, reply{stage: stageMetadata, host: imds, status: 404}, nil, false, "is being updated, or is not Azure's; off Azure, name another identity with --credential"},
+		"no metadata yet":            {machine, reply{stage: stageMetadata, host: imds, status: 404}, nil, false, "is being updated, or is not Azure's; off Azure, name another identity with --credential, such as --credential=azure-arc"},
 		"metadata throttled":         {machine, reply{stage: stageMetadata, host: imds, status: 429, header: http.Header{"Retry-After": {"7"}}}, nil, false, "throttled or at fault"},
 		"metadata denied":            {machine, reply{stage: stageMetadata, host: imds, status: 403}, nil, true, "something denies this process"},
 		"no metadata service":        {machine, reply{stage: stageMetadata, host: imds, err: silent}, nil, true, "there is no metadata service here"},
 		"metadata does not listen":   {machine, reply{stage: stageMetadata, host: imds, err: refused}, nil, false, "does not listen, or not yet"},
 		"metadata is silent":         {machine, reply{stage: stageMetadata, host: imds, err: errors.New("deadline")}, nil, false, "or it does not answer"},
 		"no agent":                   {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", err: refused}, nil, false, "is the Connected Machine agent (himds) installed"},
-		"an agent's key":             {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, errors.New("/x.key: permission denied"), true, "status 401 /x.key: permission denied, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the plugin has to run as root"},
+		"an agent's key":             {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, fmt.Errorf("/x.key: %w", syscall.EACCES), true, "status 401 /x.key: permission denied, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the plugin has to run as root"},
+		"an agent's proof":           {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401, body: []byte(`{"error":"unauthorized","error_description":"no"}`)}, nil, true, "status 401 unauthorized: no, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the plugin has to run as root or in the group himds"},
+		"a foreign challenge":        {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, errors.New("the agent's challenge is not Basic realm=FILE"), true, ": something else may listen in place of the Connected Machine agent"},
+		"a key that is not there":    {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, fmt.Errorf("/x.key: %w", syscall.ENOENT), true, ": the plugin has to see the files of the machine's Connected Machine agent"},
+		"half an agent's answer":     {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401, err: io.ErrUnexpectedEOF}, nil, false, "status 401 unexpected EOF, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the answer did not come to its end"},
+		"half an answer":             {asSecret, reply{stage: stageEntra, host: login, status: 200, err: io.ErrUnexpectedEOF}, nil, false, ": the answer did not come to its end: check the node's route, firewall or proxy for login.microsoftonline.com"},
+		"half a refusal":             {named, reply{stage: stageExchange, host: host, status: 401, err: context.DeadlineExceeded}, nil, false, ": the answer did not come to its end: check"},
+		"a token file that ended":    {asFile, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700024", "Not valid."))}, nil, true, "the token in /t may have ended: see what writes it, and check the node's clock"},
+		"a proxy's page":             {asSecret, reply{stage: stageEntra, host: login, status: 403, header: http.Header{"Content-Type": {"text/html"}}, body: []byte("<html>blocked")}, nil, true, ": something else may answer in Entra's place: check proxies"},
+		"a renewed token":            {named, reply{stage: stageToken, host: host, status: 401, body: []byte(acr("UNAUTHORIZED", "no"))}, nil, true, ": grant this identity AcrPull, or Container Registry Repository Reader where"},
 		"an old agent":               {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 200}, errEcho, true, "bring the Connected Machine agent up to date"},
 		"no role":                    {named, reply{stage: stageExchange, host: host, status: 401, header: http.Header{"X-Ms-Correlation-Request-Id": {correlation}}, body: []byte(acr("UNAUTHORIZED", "authentication required"))}, nil, true, "exchange at a.azurecr.io: status 401 UNAUTHORIZED: authentication required (correlation id " + correlation + "), asking as managed identity " + client + " for audience https://containerregistry.azure.net: grant this identity AcrPull, or Container Registry Repository Reader"},
 		"a network rule":             {named, reply{stage: stageExchange, host: host, status: 403, body: []byte(acr("DENIED", "client with IP '192.0.2.1' is not allowed access"))}, nil, true, "the registry's network rules deny this node"},

@@ -1,13 +1,10 @@
 package acr
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
-
-	"regcred/shared/credential"
 )
 
 // Kinds of credentials, the values of --credential.
@@ -84,6 +81,13 @@ func (i Identity) named() bool {
 	return i != Identity{}
 }
 
+// onlyArc reports whether the identity says no more than where to ask for a
+// managed one.
+func (i Identity) onlyArc() bool {
+	i.TenantID, i.Cloud = "", ""
+	return i == Identity{Credential: arc}
+}
+
 // kind returns the kind of the credential.
 func (i Identity) kind() string {
 	if i.Credential == "" {
@@ -92,9 +96,18 @@ func (i Identity) kind() string {
 	return i.Credential
 }
 
+// fieldError is what is wrong with a field of an Identity.
+type fieldError struct{ field, text string }
+
+func (e fieldError) Error() string { return e.field + ": " + e.text }
+
+func invalid(field, format string, arguments ...any) error {
+	return fieldError{field, fmt.Sprintf(format, arguments...)}
+}
+
 // check finds what the kind of the credential needs and lacks, or has and does
 // not use: a field that is silently dropped is another identity than was meant.
-// The error begins with the name of the field.
+// The error is a fieldError.
 func (i Identity) check() error {
 	type field struct{ name, value string }
 	fields := []field{
@@ -113,18 +126,18 @@ func (i Identity) check() error {
 		federatedManaged:  {"clientID": required, "managedIdentityClientID": required},
 	}[i.kind()]
 	if uses == nil {
-		return fmt.Errorf("credential: %.80q is none of %s, %s, %s, %s, %s, %s", i.Credential, managed, arc, clientSecret, clientCertificate, workload, federatedManaged)
+		return invalid("credential", "%.80q is none of %s, %s, %s, %s, %s, %s", i.Credential, managed, arc, clientSecret, clientCertificate, workload, federatedManaged)
 	}
 	for _, f := range fields {
 		switch use := uses[f.name]; {
 		case f.value == "" && use == required:
-			return fmt.Errorf("%s: is needed with credential %s", f.name, i.kind())
+			return invalid(f.name, "is needed with credential %s", i.kind())
 		case f.value != "" && use == 0:
-			return fmt.Errorf("%s: is not used with credential %s", f.name, i.kind())
+			return invalid(f.name, "is not used with credential %s", i.kind())
 		}
 	}
 	if i.TenantID == "" && !i.ofMachine() {
-		return fmt.Errorf("tenantID: is needed with credential %s", i.kind())
+		return invalid("tenantID", "is needed with credential %s", i.kind())
 	}
 	return i.checkValues()
 }
@@ -132,7 +145,7 @@ func (i Identity) check() error {
 func (i Identity) checkValues() error {
 	for _, id := range [][2]string{{"clientID", i.ClientID}, {"objectID", i.ObjectID}, {"managedIdentityClientID", i.ManagedIdentityClientID}} {
 		if id[1] != "" && !isGUID(id[1]) {
-			return fmt.Errorf("%s: %.80q is not an id such as 00000000-0000-0000-0000-000000000000", id[0], id[1])
+			return invalid(id[0], "%.80q is not an id such as 00000000-0000-0000-0000-000000000000", id[1])
 		}
 	}
 	for _, file := range [][2]string{
@@ -140,16 +153,16 @@ func (i Identity) checkValues() error {
 		{"clientCertificatePasswordFile", i.ClientCertificatePasswordFile}, {"federatedTokenFile", i.FederatedTokenFile},
 	} {
 		if file[1] != "" && !filepath.IsAbs(file[1]) {
-			return fmt.Errorf("%s: %q is not an absolute path", file[0], file[1])
+			return invalid(file[0], "%q is not an absolute path", file[1])
 		}
 	}
 	switch {
 	case i.TenantID != "" && !isTenant(i.TenantID):
-		return fmt.Errorf("tenantID: %.80q is neither the id of a tenant nor a domain", i.TenantID)
+		return invalid("tenantID", "%.80q is neither the id of a tenant nor a domain", i.TenantID)
 	case i.ResourceID != "" && !isResourceID(i.ResourceID):
-		return fmt.Errorf("resourceID: %.80q does not begin with /subscriptions/", i.ResourceID)
+		return invalid("resourceID", "%.80q does not begin with /subscriptions/", i.ResourceID)
 	case i.ofMachine() && moreThanOne(i.ClientID, i.ObjectID, i.ResourceID):
-		return errors.New("clientID: of clientID, objectID and resourceID at most one names the managed identity")
+		return invalid("clientID", "of clientID, objectID and resourceID at most one names the managed identity")
 	}
 	return nil
 }
@@ -166,64 +179,4 @@ func moreThanOne(values ...string) bool {
 		}
 	}
 	return count > 1
-}
-
-// holder is who holds an identity: the node, or the node for one registry.
-type holder struct {
-	Identity
-	cloud cloud
-
-	// azureConfig is the file that secret and password were in, if they are
-	// not in files of their own.
-	azureConfig string
-	secret      credential.Secret
-	password    credential.Secret
-
-	// err says why there is no identity. It counts when one is needed.
-	err error
-}
-
-// source returns where the holder's Entra token is from.
-func (h holder) source(p place) (entraSource, error) {
-	if h.err != nil {
-		return nil, h.err
-	}
-	switch h.kind() {
-	case managed:
-		return &managedIdentity{selector: h.selector(), audience: p.audience}, nil
-	case arc:
-		return &arcIdentity{selector: h.selector(), audience: p.audience, folder: p.arcFolder}, nil
-	}
-	if h.cloud.authority == "" {
-		return nil, fmt.Errorf("the authority of cloud %s is not known: set --authority", h.cloud.name)
-	}
-	application := &application{authority: h.cloud.authority, tenant: h.TenantID, client: h.ClientID, audience: p.audience, caFile: p.caFile}
-	switch h.kind() {
-	case clientSecret:
-		application.proof = secretProof{file: h.ClientSecretFile, azureConfig: h.azureConfig, secret: h.secret}
-	case clientCertificate:
-		application.proof = certificateProof{file: h.ClientCertificateFile, passwordFile: h.ClientCertificatePasswordFile, azureConfig: h.azureConfig, password: h.password}
-	case workload:
-		application.proof = tokenFileProof{file: h.FederatedTokenFile, federation: h.cloud.federation}
-	default:
-		if h.cloud.federation == "" {
-			return nil, fmt.Errorf("credential %s is not possible in cloud %s: the audience of federated credentials is not known there", federatedManaged, h.cloud.name)
-		}
-		application.proof = managedProof{&managedIdentity{selector: selector{"client_id", h.ManagedIdentityClientID}, audience: h.cloud.federation}}
-	}
-	return application, nil
-}
-
-// selector returns the parameter that names the managed identity.
-func (h holder) selector() selector {
-	switch {
-	case h.ClientID != "":
-		return selector{"client_id", h.ClientID}
-	case h.ObjectID != "":
-		return selector{"object_id", h.ObjectID}
-	case h.ResourceID != "":
-		return selector{"msi_res_id", h.ResourceID}
-	default:
-		return selector{}
-	}
 }

@@ -32,7 +32,7 @@ func (s *identityBinding) Key() credential.Key {
 func (s *identityBinding) Fetch(ctx context.Context, _ credential.Getter) (credential.Credential, error) {
 	client, err := cloudhttp.Pinned(s.bindings.APIServerIP, s.bindings.SNIName, s.bindings.CertificateAuthority)
 	if err != nil {
-		return credential.Credential{}, s.who().explain(problem{stage: stageFile, text: err.Error(), err: err})
+		return credential.Credential{}, s.who().explain(fileProblem(err))
 	}
 	return s.fetch(ctx, client)
 }

@@ -27,7 +27,7 @@ func (s *plainLogin) Key() credential.Key {
 func (s *plainLogin) Fetch(context.Context, credential.Getter) (credential.Credential, error) {
 	password, err := readSecret(s.login.PasswordFile)
 	if err != nil {
-		return credential.Credential{}, who{name: "user " + s.login.Username}.explain(problem{stage: stageFile, text: err.Error(), err: err})
+		return credential.Credential{}, who{name: "user " + s.login.Username}.explain(fileProblem(err))
 	}
 	return credential.Credential{Username: s.login.Username, Password: password, Expires: time.Now().Add(loginLife)}, nil
 }

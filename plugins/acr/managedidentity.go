@@ -28,13 +28,16 @@ func (s selector) String() string {
 	switch s.parameter {
 	case "":
 		return "the machine's managed identity"
-	case "client_id":
-		return "managed identity " + s.value
 	case "object_id":
 		return "managed identity of object id " + s.value
 	default:
 		return "managed identity " + s.value
 	}
+}
+
+// who is the identity as messages have it.
+func (s selector) who(audience string) who {
+	return who{name: s.String(), audience: audience, managed: true, selected: s.parameter != ""}
 }
 
 // query returns what to ask a machine for a token.
@@ -66,6 +69,4 @@ func (s *managedIdentity) fetch(ctx context.Context, client *http.Client) (crede
 	return s.who().token(r)
 }
 
-func (s *managedIdentity) who() who {
-	return who{name: s.selector.String(), audience: s.audience, managed: true, selected: s.selector.parameter != ""}
-}
+func (s *managedIdentity) who() who { return s.selector.who(s.audience) }

@@ -10,8 +10,9 @@ import (
 	"regcred/shared/image"
 )
 
-// mirrors maps registries to the login servers that mirror them. It is the
-// value of --registry-mirror.
+// mirrors maps registries to the login servers that mirror them, each with what
+// its repositories' names begin with there. It is the value of
+// --registry-mirror.
 type mirrors struct {
 	to *map[string]string
 	// changed says that what the file said has been replaced.
@@ -33,7 +34,8 @@ func (m *mirrors) String() string {
 // Type names the value in the flag's usage.
 func (m *mirrors) Type() string { return "SRC:DST" }
 
-// Set reads SRC:DST[,SRC:DST], and adds to what was set before.
+// Set reads SRC:DST[,SRC:DST], and adds to what was set before. An empty value
+// is no mirror: vendors' templates write one where there is none.
 func (m *mirrors) Set(text string) error {
 	parsed, err := parseMirrors(text)
 	if err != nil {
@@ -51,11 +53,15 @@ func (m *mirrors) Set(text string) error {
 	return nil
 }
 
-// parseMirrors reads SRC:DST[,SRC:DST], where either may have a port.
+// parseMirrors reads SRC:DST[,SRC:DST], where either may have a port, and DST a
+// path.
 func parseMirrors(text string) (map[string]string, error) {
 	parsed := map[string]string{}
 	for pair := range strings.SplitSeq(text, ",") {
-		source, target, err := parseMirror(strings.TrimSpace(pair))
+		if pair = strings.TrimSpace(pair); pair == "" {
+			continue
+		}
+		source, target, err := parseMirror(pair)
 		if err != nil {
 			return nil, fmt.Errorf("%.80q %w", pair, err)
 		}
@@ -67,10 +73,11 @@ func parseMirrors(text string) (map[string]string, error) {
 	return parsed, nil
 }
 
-// parseMirror reads host[:port]:host[:port]. No host is a number, so what is
-// one is a port.
+// parseMirror reads host[:port]:host[:port][/path]. No host is a number, so
+// what is one is a port.
 func parseMirror(pair string) (source, target string, err error) {
-	parts := strings.Split(pair, ":")
+	hosts, path, _ := strings.Cut(pair, "/")
+	parts := strings.Split(hosts, ":")
 	at := 1
 	if len(parts) > 1 && strings.Trim(parts[1], "0123456789") == "" {
 		at = 2
@@ -84,22 +91,66 @@ func parseMirror(pair string) (source, target string, err error) {
 			return "", "", fmt.Errorf("is not SRC:DST: %.80q %w", host, err)
 		}
 	}
+	if path, err = parsePath(path); err != nil {
+		return "", "", fmt.Errorf("is not SRC:DST: %w", err)
+	}
+	if path != "" {
+		target += "/" + path
+	}
 	return source, target, nil
 }
 
-// mirrorOf returns the login server that mirrors a registry. Hosts and ports
-// are compared whole.
-func (s *Settings) mirrorOf(r image.Registry) (registry, bool) {
+// mirror is where images of another registry are.
+type mirror struct {
+	server loginServer
+	// path is what the names of their repositories begin with there. Empty
+	// means that they are the same.
+	path string
+}
+
+// parseTarget reads host[:port][/path].
+func (s suffixes) parseTarget(text string) (mirror, error) {
+	host, path, _ := strings.Cut(text, "/")
+	server, err := s.parseLoginServer(host)
+	if err != nil {
+		return mirror{}, err
+	}
+	path, err = parsePath(path)
+	return mirror{server, path}, err
+}
+
+// parsePath reads what names of repositories begin with.
+func parsePath(text string) (string, error) {
+	path := strings.TrimSuffix(text, "/")
+	if path == "" {
+		return "", nil
+	}
+	if r, err := image.Parse("registry.test/" + path); err != nil || r.Repository != path {
+		return "", fmt.Errorf("the path %.80q is not of a repository", path)
+	}
+	return path, nil
+}
+
+// repository returns the name that a repository has there.
+func (m mirror) repository(name string) string {
+	if m.path == "" {
+		return name
+	}
+	return m.path + "/" + name
+}
+
+// mirrorOf returns the mirror of a registry. Hosts and ports are compared whole.
+func (s *Settings) mirrorOf(r image.Registry) (mirror, bool) {
 	for source, target := range s.RegistryMirrors {
 		mirrored, err := image.ParseRegistry(source)
 		if err != nil || mirrored.Canonical() != r.Canonical() {
 			continue
 		}
-		if server, err := s.suffixes.parseLoginServer(target); err == nil {
-			return server, true
+		if m, err := s.suffixes.parseTarget(target); err == nil {
+			return m, true
 		}
 	}
-	return registry{}, false
+	return mirror{}, false
 }
 
 // checkMirrors finds mirrors that are none.
@@ -118,8 +169,12 @@ func (s *Settings) checkMirrors() error {
 		if _, aliased := s.Registry(mirrored); aliased {
 			return fmt.Errorf("registryMirrors[%q]: has an alias too", source)
 		}
-		if _, err := s.suffixes.parseLoginServer(target); err != nil {
+		m, err := s.suffixes.parseTarget(target)
+		if err != nil {
 			return fmt.Errorf("registryMirrors[%q]: the mirror %.80q %w", source, target, err)
+		}
+		if s.entries[m.server.host].login != nil {
+			return fmt.Errorf("registryMirrors[%q]: %w", source, errLogin(m.server))
 		}
 	}
 	return nil

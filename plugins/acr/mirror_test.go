@@ -16,14 +16,21 @@ func TestParseMirrors(t *testing.T) {
 		"mcr.microsoft.com:a.azurecr.io:443":                     {"mcr.microsoft.com": "a.azurecr.io:443"},
 		"mcr.microsoft.com:443:a.azurecr.io:443":                 {"mcr.microsoft.com:443": "a.azurecr.io:443"},
 		"a.b:c.azurecr.io,a.b:c.azurecr.io":                      {"a.b": "c.azurecr.io"},
+		"mcr.microsoft.com:a.azurecr.io/aks":                     {"mcr.microsoft.com": "a.azurecr.io/aks"},
+		"mcr.microsoft.com:443:a.azurecr.io:443/aks/m/":          {"mcr.microsoft.com:443": "a.azurecr.io:443/aks/m"},
+		"mcr.microsoft.com:a.azurecr.io/,":                       {"mcr.microsoft.com": "a.azurecr.io"},
+		"a.b:c.azurecr.io/,a.b:c.azurecr.io":                     {"a.b": "c.azurecr.io"},
+		// Templates write these where there is no mirror.
+		"": {}, ",": {}, " , ,": {},
 	} {
 		if got, err := parseMirrors(text); err != nil || !maps.Equal(got, want) {
 			t.Errorf("%q: got %q, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{
-		"", ",", ":", "mcr.microsoft.com", "mcr.microsoft.com:", ":a.azurecr.io", "mcr.microsoft.com:443", "a:1:b:2:c", "a:b:c:d", "a.b:c.azurecr.io,", "a.b/c:d.azurecr.io",
+		":", "mcr.microsoft.com", "mcr.microsoft.com:", ":a.azurecr.io", "mcr.microsoft.com:443", "a:1:b:2:c", "a:b:c:d", "a.b/c:d.azurecr.io",
 		"https://a.b:c.azurecr.io", "a.b:0:c.azurecr.io", "a.b:c.azurecr.io,a.b:d.azurecr.io", "a b:c.azurecr.io", "*.b:c.azurecr.io", "[::1]:5000:c.azurecr.io",
+		"a.b:c.azurecr.io/AKS", "a.b:c.azurecr.io/aks:v1", "a.b:c.azurecr.io/aks@x", "a.b:c.azurecr.io/../aks", "a.b:c.azurecr.io/a?b", "a.b:c.azurecr.io//aks",
 	} {
 		if got, err := parseMirrors(text); err == nil {
 			t.Errorf("%q: got %q", text, got)
@@ -37,9 +44,31 @@ func TestMirrorsAreWholeHosts(t *testing.T) {
 		"mcr.microsoft.com": "a.azurecr.io", "MCR.microsoft.com": "a.azurecr.io", "registry.test:5000": "b.azurecr.io",
 		"mcr.microsoft.community": "", "mcr.microsoft.com.evil.com": "", "a.mcr.microsoft.com": "", "mcr.microsoft.com:443": "", "registry.test": "", "registry.test:443": "",
 	} {
-		if got, ok := s.mirrorOf(mustParse(t, host)); got.host != want || ok != (want != "") {
+		if got, ok := s.mirrorOf(mustParse(t, host)); got.server.host != want || ok != (want != "") {
 			t.Errorf("%s: got %+v, %t", host, got, ok)
 		}
+	}
+}
+
+// A mirror may be a part of a registry: AKS's of isolated clusters is.
+func TestMirrorsWithAPath(t *testing.T) {
+	file := write(t, "config.yaml", head+"registryMirrors: {mcr.microsoft.com: m.azurecr.io/aks/, b.test: m.azurecr.io/}\n")
+	flag := "--registry-mirror=mcr.microsoft.com:m.azurecr.io/aks,b.test:m.azurecr.io/,"
+	for _, args := range [][]string{{"--config=" + file}, {flag}} {
+		for name, want := range map[string]string{
+			"mcr.microsoft.com/oss/pause:3": "aks/oss/pause of m.azurecr.io by imds",
+			"b.test/oss/pause:3":            "oss/pause of m.azurecr.io by imds",
+		} {
+			if got, err := ask(t, load(t, nil, append(args, "--scope=repository")...), name, nil, nil); err != nil || describe(got) != want {
+				t.Errorf("%s: got %s, %v", name, describe(got), err)
+			}
+			if got, err := ask(t, load(t, nil, args...), name, nil, nil); err != nil || describe(got) != "m.azurecr.io by imds" {
+				t.Errorf("%s: got %s, %v", name, describe(got), err)
+			}
+		}
+	}
+	if s := load(t, nil, "--registry-mirror="); len(s.RegistryMirrors) != 0 {
+		t.Errorf("got %q", s.RegistryMirrors)
 	}
 }
 

@@ -77,9 +77,10 @@ type place struct {
 // cloud, and by the request and the settings with whose identity a token is
 // asked for.
 func (p *provider) Source(request credential.Request) (credential.Source, error) {
-	if server, ok := p.settings.mirrorOf(request.Image.Registry); ok {
+	if m, ok := p.settings.mirrorOf(request.Image.Registry); ok {
 		// The operator has said whose images these are.
-		return p.node(request, server)
+		request.Image.Repository = m.repository(request.Image.Repository)
+		return p.node(request, m.server)
 	}
 	server, ok := p.settings.suffixes.parse(request.Registry)
 	if !ok {
@@ -87,7 +88,7 @@ func (p *provider) Source(request credential.Request) (credential.Source, error)
 	}
 	if request.Pod == nil {
 		if p.settings.bound() && !p.settings.NodeFallback {
-			return nil, errors.New("the request has no service account token, which --ib-sni-name needs: set tokenAttributes in the kubelet's configuration, or allow the node's identity with --node-fallback")
+			return nil, errors.New("the request has no service account token, which --ib-sni-name needs and static pods do not have: set tokenAttributes in the kubelet's configuration, or allow the node's identity with --node-fallback")
 		}
 		return p.node(request, server)
 	}
@@ -106,7 +107,7 @@ func (p *provider) Source(request credential.Request) (credential.Source, error)
 
 // pod returns the source of a pod's own token, or nil for a pod that has no
 // identity.
-func (p *provider) pod(request credential.Request, server registry) (entraSource, error) {
+func (p *provider) pod(request credential.Request, server loginServer) (entraSource, error) {
 	client, tenant := request.Annotations[clientAnnotation], request.Annotations[tenantAnnotation]
 	if client != "" && !isGUID(client) {
 		return nil, fmt.Errorf("annotation %s: %.80q is not an id such as 00000000-0000-0000-0000-000000000000", clientAnnotation, client)
@@ -144,11 +145,9 @@ func (p *provider) pod(request credential.Request, server registry) (entraSource
 }
 
 // binding returns the source of the token of an identity that is bound to the
-// cluster. It is of the cluster's own cloud.
-func (p *provider) binding(pod *serviceaccount.Token, server registry, client, tenant string) (entraSource, error) {
-	if err := sameCloud(server, p.settings.node.cloud); err != nil {
-		return nil, err
-	}
+// cluster, or nil for a pod that is bound to none. It is of the cluster's own
+// cloud.
+func (p *provider) binding(pod *serviceaccount.Token, server loginServer, client, tenant string) (entraSource, error) {
 	if client == "" {
 		client = p.settings.DefaultClientID
 	}
@@ -157,6 +156,9 @@ func (p *provider) binding(pod *serviceaccount.Token, server registry, client, t
 	}
 	if client == "" {
 		return nil, nil
+	}
+	if own := p.settings.node.cloud.name; server.cloud != own {
+		return nil, fmt.Errorf("the registry is of cloud %s, and identity bindings of the cluster's own, %s: the pod can not pull from it; entries in registries are the node's", server.cloud, own)
 	}
 	return &identityBinding{
 		bindings: p.settings.IdentityBindings,
@@ -179,12 +181,16 @@ func (p *provider) nobody(request credential.Request) error {
 
 // node returns the source of the node's credential: the registry's own entry,
 // or what the node pulls everything else with.
-func (p *provider) node(request credential.Request, server registry) (credential.Source, error) {
+func (p *provider) node(request credential.Request, server loginServer) (credential.Source, error) {
 	entry, found := p.settings.entries[server.host]
 	switch {
 	case !found:
 		entry.holder = p.settings.node
 	case entry.login != nil:
+		// A password is handed out as it is, so who is asked is whom it is of.
+		if own, ok := p.settings.suffixes.parse(request.Image.Registry); !ok || own.host != server.host {
+			return nil, errLogin(server)
+		}
 		return &plainLogin{server: server.host, login: *entry.login}, nil
 	}
 	if err := sameCloud(server, entry.holder.cloud); err != nil {
@@ -197,9 +203,15 @@ func (p *provider) node(request credential.Request, server registry) (credential
 	return p.answer(request, server, source, entry.holder.TenantID), nil
 }
 
+// errLogin is the error of images that another host's password would be handed
+// out for.
+func errLogin(server loginServer) error {
+	return fmt.Errorf("the login of %s in registries is for that host alone, and is not sent to one that stands for it: give %s an identity there instead", server.host, server.host)
+}
+
 // answer returns the source of what the kubelet is answered: a token of the
 // registry's for the token of Entra's. The registry is told of the tenant.
-func (p *provider) answer(request credential.Request, server registry, entra entraSource, tenant string) credential.Source {
+func (p *provider) answer(request credential.Request, server loginServer, entra entraSource, tenant string) credential.Source {
 	refresh := &refreshToken{server: server.host, tenant: tenant, entra: entra, caFile: p.place.caFile}
 	if p.settings.Scope == perRepository {
 		return &accessToken{repository: request.Image.Repository, refresh: refresh}
@@ -208,7 +220,7 @@ func (p *provider) answer(request credential.Request, server registry, entra ent
 }
 
 // cloudOf returns the cloud whose Entra is asked about a registry.
-func (p *provider) cloudOf(server registry) cloud {
+func (p *provider) cloudOf(server loginServer) cloud {
 	if entry, found := p.settings.entries[server.host]; found && entry.login == nil {
 		return entry.holder.cloud
 	}
@@ -217,7 +229,7 @@ func (p *provider) cloudOf(server registry) cloud {
 
 // sameCloud refuses to send the token of one cloud to a registry of another,
 // whose operator is another one.
-func sameCloud(server registry, c cloud) error {
+func sameCloud(server loginServer, c cloud) error {
 	if server.cloud == c.name {
 		return nil
 	}

@@ -43,7 +43,7 @@ func describe(s credential.Source) string {
 		text := s.client + " of " + s.tenant + " at " + s.authority + ": "
 		switch p := s.proof.(type) {
 		case secretProof:
-			text += "client-secret " + p.place()
+			text += "client-secret " + p.where()
 		case certificateProof:
 			text += "client-certificate " + p.file
 		case tokenFileProof:
@@ -89,7 +89,7 @@ func TestWhoGetsWhat(t *testing.T) {
 		fallback = []string{"--config=" + file, "--node-fallback"}
 		bindings = []string{"--config=" + file, "--ib-sni-name=x.ests.aks", "--ib-apiserver-ip=10.0.0.1"}
 		bound    = append([]string{"--ib-default-client-id=" + client2, "--ib-default-tenant-id=" + tenant2, "--tenant-id=" + tenant}, bindings...)
-		mirrored = []string{"-r", "mcr.microsoft.com:m.azurecr.io,b.test:china.azurecr.cn,c.test:c.azurecr.us,d.test:plain.azurecr.io"}
+		mirrored = []string{"-r", "mcr.microsoft.com:m.azurecr.io,b.test:china.azurecr.cn,c.test:c.azurecr.us"}
 		both     = map[string]string{clientAnnotation: client, tenantAnnotation: tenant}
 		one      = map[string]string{clientAnnotation: client}
 		empty    = map[string]string{clientAnnotation: "", tenantAnnotation: ""}
@@ -145,15 +145,18 @@ func TestWhoGetsWhat(t *testing.T) {
 		"a bound pod with empty annotations":      {args: bound, pod: true, annotations: empty, want: "a.azurecr.io by service account prod/sa bound to " + client2 + " at x.ests.aks, tenant " + tenant2},
 		"a bound pod without any client":          {args: bindings, pod: true, wantErr: nobodyIB},
 		"a bound pod with a bad client":           {args: bound, pod: true, annotations: map[string]string{clientAnnotation: "x"}, wantErr: "acr-client-id: \"x\" is not an id"},
-		"a bound pod at another cloud":            {args: bound, image: "china.azurecr.cn/app", pod: true, wantErr: "of cloud AzureChinaCloud, and the identity of AzurePublicCloud"},
-		"a node where pods are bound":             {args: bound, wantErr: "the request has no service account token, which --ib-sni-name needs"},
+		"a bound pod at another cloud":            {args: bound, image: "china.azurecr.cn/app", pod: true, wantErr: "service account prod/sa: the registry is of cloud AzureChinaCloud, and identity bindings of the cluster's own, AzurePublicCloud: the pod can not pull from it; entries in registries are the node's"},
+		"also if fallback is allowed":             {args: append([]string{"--node-fallback"}, bound...), image: "china.azurecr.cn/app", pod: true, annotations: both, wantErr: "identity bindings of the cluster's own"},
+		"a pod bound to none at another cloud":    {args: bindings, image: "china.azurecr.cn/app", pod: true, wantErr: nobodyIB},
+		"as the node there":                       {args: append([]string{"--node-fallback"}, bindings...), image: "china.azurecr.cn/app", pod: true, want: "china.azurecr.cn by " + client2 + " of " + tenant2 + " at login.chinacloudapi.cn: client-secret /s, tenant " + tenant2},
+		"or with its password":                    {args: append([]string{"--node-fallback"}, bindings...), image: "plain.azurecr.us/app", pod: true, want: "plain.azurecr.us with the password of admin in /p"},
+		"a node where pods are bound":             {args: bound, wantErr: "the request has no service account token, which --ib-sni-name needs and static pods do not have"},
 		"if that is allowed":                      {args: append([]string{"--node-fallback"}, bound...), want: node + ", tenant " + tenant},
 		"a bound pod without any client, allowed": {args: append([]string{"--node-fallback"}, bindings...), pod: true, want: node},
 		"a mirrored image":                        {args: mirrored, image: "mcr.microsoft.com/oss/pause:3", want: "m.azurecr.io by imds"},
 		"of a pod with an identity":               {args: mirrored, image: "mcr.microsoft.com/oss/pause:3", pod: true, annotations: both, want: "m.azurecr.io by imds"},
 		"where pods are bound":                    {args: append(slices.Clone(bound), mirrored...), image: "mcr.microsoft.com/oss/pause:3", want: "m.azurecr.io by imds, tenant " + tenant},
 		"by a mirror with its own identity":       {args: append(slices.Clone(plain), mirrored...), image: "b.test/app", want: "china.azurecr.cn by " + client2 + " of " + tenant2 + " at login.chinacloudapi.cn: client-secret /s, tenant " + tenant2},
-		"by a mirror with a password":             {args: append(slices.Clone(plain), mirrored...), image: "d.test/app", want: "plain.azurecr.io with the password of admin in /p"},
 		"by a mirror of another cloud":            {args: mirrored, image: "c.test/app", wantErr: otherCloud},
 		"by repository of the same path":          {args: append([]string{"--scope=repository"}, mirrored...), image: "mcr.microsoft.com/oss/pause:3", want: "oss/pause of m.azurecr.io by imds"},
 		"the mirror itself keeps the rules":       {args: mirrored, image: "m.azurecr.io/app", pod: true, wantErr: nobody},
@@ -187,6 +190,24 @@ func TestAnAliasIsNoMirror(t *testing.T) {
 	request.Registry, _ = s.Registry(request.Registry)
 	if got, err := s.Provider(plugintest.Getenv()).Source(request); err == nil {
 		t.Errorf("got %s", describe(got))
+	}
+}
+
+// A password is sent to nobody but the host that it is of.
+func TestALoginIsForItsHostAlone(t *testing.T) {
+	file := write(t, "config.yaml", head+"registries: {plain.azurecr.io: {login: {username: admin, passwordFile: /p}}}\n")
+	s := load(t, nil, "--config="+file, "--node-fallback", "--alias=vanity.test=plain.azurecr.io", "--alias=plain.azurecr.io:5000=plain.azurecr.io", "--alias=PLAIN.azurecr.io:443=plain.azurecr.io")
+	for _, pod := range []*serviceaccount.Token{nil, testPod(t)} {
+		for _, name := range []string{"vanity.test/app", "plain.azurecr.io:5000/app"} {
+			request := plugintest.Request(t, name, pod, nil)
+			request.Registry, _ = s.Registry(request.Registry)
+			if got, err := s.Provider(plugintest.Getenv()).Source(request); err == nil || !strings.Contains(err.Error(), "the login of plain.azurecr.io in registries is for that host alone") {
+				t.Errorf("%s: got %s, %v", name, describe(got), err)
+			}
+		}
+	}
+	if got, err := ask(t, s, "Plain.azurecr.io:443/app", nil, nil); err != nil || describe(got) != "plain.azurecr.io with the password of admin in /p" {
+		t.Errorf("got %s, %v", describe(got), err)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"regcred/shared/image"
 )
 
-// registry is a login server of Azure Container Registry.
+// loginServer is a login server of Azure Container Registry.
 //
 //	LABEL.SUFFIX             the registry
 //	LABEL.REGION.geo.SUFFIX  its endpoint in one region
@@ -17,7 +17,7 @@ import (
 // domain name label. The suffix is the cloud's. LABEL.REGION.data.SUFFIX, where
 // blobs are, is none: clients are sent there with what they need, and must not
 // send a credential.
-type registry struct {
+type loginServer struct {
 	// host is the login server in lower case.
 	host string
 	// cloud is the name of the cloud that operates it.
@@ -48,16 +48,16 @@ func newSuffixes(own string, configured []string) suffixes {
 
 // parse reports whether a registry is a login server, and which. The whole host
 // has to fit: what only begins, ends or looks like one is somebody else's.
-func (s suffixes) parse(r image.Registry) (registry, bool) {
+func (s suffixes) parse(r image.Registry) (loginServer, bool) {
 	if !r.DefaultPort() {
-		return registry{}, false
+		return loginServer{}, false
 	}
 	for _, one := range s {
 		if name, found := strings.CutSuffix(r.Host(), "."+one.domain); found && isServerName(name) {
-			return registry{r.Host(), one.cloud}, true
+			return loginServer{r.Host(), one.cloud}, true
 		}
 	}
-	return registry{}, false
+	return loginServer{}, false
 }
 
 // isServerName reports whether s is what stands before the suffix of a login
@@ -100,14 +100,14 @@ func checkSuffix(domain, own string) error {
 }
 
 // parseLoginServer reads the host of a login server that somebody configured.
-func (s suffixes) parseLoginServer(text string) (registry, error) {
+func (s suffixes) parseLoginServer(text string) (loginServer, error) {
 	r, err := image.ParseRegistry(text)
 	if err != nil {
-		return registry{}, err
+		return loginServer{}, err
 	}
 	server, ok := s.parse(r)
 	if !ok {
-		return registry{}, errors.New("is not a login server of a known cloud, such as NAME.azurecr.io; see registrySuffixes")
+		return loginServer{}, errors.New("is not a login server of a known cloud, such as NAME.azurecr.io; see registrySuffixes")
 	}
 	return server, nil
 }

@@ -88,10 +88,10 @@ func TestHosts(t *testing.T) {
 	suffixes := newSuffixes(publicCloud, nil)
 	for _, tc := range hosts {
 		got, ok := suffixes.parse(mustParse(t, tc.host))
-		want := registry{}
+		want := loginServer{}
 		if tc.cloud != "" {
 			host, _, _ := strings.Cut(strings.ToLower(tc.host), ":")
-			want = registry{host, tc.cloud}
+			want = loginServer{host, tc.cloud}
 		}
 		if got != want || ok != (tc.cloud != "") {
 			t.Errorf("%s: got %+v, %t", tc.host, got, ok)

@@ -47,8 +47,9 @@ type Settings struct {
 	RegistrySuffixes []string `json:"registrySuffixes,omitempty"`
 
 	// RegistryMirrors maps registries, as host or host:port, to the login
-	// servers that mirror them. Such images are pulled as the node, also by
-	// pods that have an identity.
+	// servers that mirror them, with or without a path before the names of
+	// repositories. Such images are pulled as the node, also by pods that have
+	// an identity.
 	RegistryMirrors map[string]string `json:"registryMirrors,omitempty"`
 
 	// Scope is what the password of an answer is good for: registry, or
@@ -120,7 +121,7 @@ func (s *Settings) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.Authority, "authority", s.Authority, "`URL` of Entra, where it is not the cloud's known one")
 	fs.StringVar(&s.Audience, "audience", s.Audience, "`audience` of tokens")
 	fs.StringSliceVar(&s.RegistrySuffixes, "registry-suffix", s.RegistrySuffixes, "one more `domain` that login servers of the node's cloud end in; repeatable")
-	fs.VarP(&mirrors{to: &s.RegistryMirrors}, "registry-mirror", "r", "answer for images of `SRC:DST[,SRC:DST]`, a registry, with the node's credential for its mirror, a login server; repeatable")
+	fs.VarP(&mirrors{to: &s.RegistryMirrors}, "registry-mirror", "r", "answer for images of `SRC:DST[,SRC:DST]`, a registry, with the node's credential for its mirror, a login server or one with a path; repeatable")
 	fs.StringVar(&s.Scope, "scope", s.Scope, "`what` a password is good for: registry, or repository (the image's own, to pull)")
 	fs.BoolVar(&s.AnonymousFallback, "anonymous-fallback", s.AnonymousFallback, "let the kubelet pull without the credential where that was refused")
 	fs.StringVar(&s.SNIName, "ib-sni-name", s.SNIName, "AKS identity bindings: `name` of the server that exchanges tokens")
@@ -141,28 +142,10 @@ func (s *Settings) Complete(args []string, getenv func(string) string) error {
 	case len(args) == 1:
 		s.AzureConfig = args[0]
 	}
-	own := s.named()
 	s.node = holder{Identity: s.Identity}
 	if s.AzureConfig != "" {
-		if !filepath.IsAbs(s.AzureConfig) {
-			return fmt.Errorf("azureConfig: %q is not an absolute path", s.AzureConfig)
-		}
-		c, err := readAzureConfig(s.AzureConfig)
-		if err != nil {
-			return fmt.Errorf("azureConfig %s: %w", s.AzureConfig, err)
-		}
-		if s.Cloud == "" {
-			if _, known := findCloud(c.Cloud); c.Cloud != "" && !known && !strings.EqualFold(c.Cloud, stackCloud) {
-				return fmt.Errorf("azureConfig %s: %w", s.AzureConfig, unknownCloud(c.Cloud))
-			}
-			s.Cloud = c.Cloud
-		}
-		if s.TenantID == "" {
-			s.TenantID = c.TenantID
-		}
-		if !own {
-			c.TenantID = s.TenantID
-			s.node = c.holder(s.AzureConfig)
+		if err := s.readAzureConfig(); err != nil {
+			return err
 		}
 	}
 	if s.Cloud == "" {
@@ -170,6 +153,43 @@ func (s *Settings) Complete(args []string, getenv func(string) string) error {
 	}
 	s.node.TenantID = s.TenantID
 	return s.complete(getenv)
+}
+
+// readAzureConfig takes from the azure.json what is not said elsewhere: cloud,
+// tenant and, as a whole, the node's identity.
+func (s *Settings) readAzureConfig() error {
+	if !filepath.IsAbs(s.AzureConfig) {
+		return fmt.Errorf("azureConfig: %q is not an absolute path", s.AzureConfig)
+	}
+	c, err := readAzureConfig(s.AzureConfig)
+	if err != nil {
+		return fmt.Errorf("azureConfig %s: %w", s.AzureConfig, err)
+	}
+	// Azure Arc says how the file's managed identity is got, and not which
+	// one it is.
+	atArc := s.onlyArc() && c.UseManagedIdentityExtension
+	itsIdentity := atArc || !s.named()
+	_, known := findCloud(c.Cloud)
+	switch {
+	case c.Cloud == "":
+	case s.Cloud == "" && !known && !strings.EqualFold(c.Cloud, stackCloud):
+		return fmt.Errorf("azureConfig %s: %w", s.AzureConfig, unknownCloud(c.Cloud))
+	case s.Cloud == "":
+		s.Cloud = c.Cloud
+	case itsIdentity && cloudName(s.Cloud) != cloudName(c.Cloud):
+		return fmt.Errorf("cloud: %.80q is given, and azureConfig %s is of %.80q, where its identity is from: identities do not leave their cloud; name one with --credential", s.Cloud, s.AzureConfig, c.Cloud)
+	}
+	if s.TenantID == "" {
+		s.TenantID = c.TenantID
+	}
+	if itsIdentity {
+		c.TenantID = s.TenantID
+		s.node = c.holder(s.AzureConfig)
+	}
+	if atArc {
+		s.node.Credential = arc
+	}
+	return nil
 }
 
 // complete finds out about the node's cloud and what the registries are.
@@ -192,8 +212,8 @@ func (s *Settings) complete(getenv func(string) string) error {
 		}
 		configured = append(configured, domain)
 	}
-	if s.node.cloud.name == stackCloud && len(configured) == 0 {
-		return fmt.Errorf("cloud: %s needs a file that %s names and that has containerRegistryDNSSuffix, or registrySuffixes", stackCloud, environmentVariable)
+	if s.node.cloud.name == stackCloud && len(configured) == 0 && getenv(environmentVariable) == "" {
+		return fmt.Errorf("cloud: %s needs a file that %s names, or registrySuffixes", stackCloud, environmentVariable)
 	}
 	s.suffixes = newSuffixes(s.node.cloud.name, configured)
 	return s.completeRegistries()
@@ -244,7 +264,7 @@ func (s *Settings) completeRegistries() error {
 
 // entry checks what is configured for a login server. An identity is whole:
 // what it leaves out is not the node's, but cloud and tenant.
-func (s *Settings) entry(r Registry, server registry) (entry, error) {
+func (s *Settings) entry(r Registry, server loginServer) (entry, error) {
 	if r.Login != nil {
 		switch {
 		case r.Identity != Identity{}:

@@ -2,6 +2,7 @@ package acr
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -50,6 +51,10 @@ type holding struct{ token string }
 
 func (h holding) Get(context.Context, credential.Source) (credential.Credential, error) {
 	return credential.Credential{Username: tokenUser, Password: credential.NewSecret(h.token), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (h holding) Renew(_ context.Context, _ credential.Source, refused credential.Credential) (credential.Credential, error) {
+	return refused, nil
 }
 
 func wantForm(t *testing.T, got url.Values, want map[string]string) {
@@ -127,6 +132,22 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
+// Certificate authorities that can not be read are the node's mistake.
+func TestCertificateAuthoritiesThatAreNotThere(t *testing.T) {
+	const file = "/absent/ca.crt"
+	refresh := &refreshToken{server: "a.azurecr.io", entra: &managedIdentity{audience: defaultAudience}, caFile: file}
+	for _, source := range []credential.Source{
+		refresh, &accessToken{repository: "app", refresh: refresh},
+		&application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, caFile: file, proof: secretProof{file: "/s"}},
+	} {
+		_, err := source.Fetch(t.Context(), holding{"x"})
+		failure, ok := errors.AsType[*credential.Failure](err)
+		if !ok || !failure.Permanent || !strings.HasPrefix(err.Error(), "credentials: ") || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), ", asking as ") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestIdentityBinding(t *testing.T) {
 	s := &service{t: t, answers: []answer{{200, entraBody, nil}}}
 	binding := &identityBinding{bindings: IdentityBindings{SNIName: "x.ests.aks", APIServerIP: "10.0.0.1"}, client: client, tenant: tenant, audience: defaultAudience, pod: testPod(t)}
@@ -168,7 +189,7 @@ func TestTokensOfARepository(t *testing.T) {
 	token := jwt(`{"exp":4000000000}`)
 	s := &service{t: t, answers: []answer{{200, `{"access_token":"` + token + `"}`, nil}}}
 	access := &accessToken{repository: "team/app", refresh: &refreshToken{server: "a.azurecr.io", entra: &managedIdentity{}}}
-	c, err := access.fetch(t.Context(), s.client(), credential.NewSecret("refresh-token"))
+	c, err := access.fetch(t.Context(), holding{"refresh-token"}, s.client())
 	if err != nil || c.Password.Reveal() != token || c.Username != tokenUser {
 		t.Fatalf("got %+v, %v", c, err)
 	}
@@ -214,6 +235,10 @@ type getter func(credential.Source) (credential.Credential, error)
 
 func (f getter) Get(_ context.Context, s credential.Source) (credential.Credential, error) {
 	return f(s)
+}
+
+func (f getter) Renew(context.Context, credential.Source, credential.Credential) (credential.Credential, error) {
+	return credential.Credential{}, errors.New("nothing to renew")
 }
 
 // An answer of no use is a failure, and what is in it is in no message.

@@ -3,6 +3,7 @@ package gcr
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"time"
 
@@ -54,18 +55,33 @@ func (s *impersonated) Key() credential.Key {
 }
 
 // Fetch asks IAM for a token of the service account. The pod's own token is
-// shared with whatever else is asked for with it.
+// shared with whatever else is asked for with it, and replaced if IAM does not
+// take it any more.
 func (s *impersonated) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
 	own, err := getter.Get(ctx, s.self)
 	if err != nil {
 		return credential.Credential{}, err
 	}
+	c, last, err := s.generate(ctx, own.Password)
+	if last.status == http.StatusUnauthorized {
+		if other, renewErr := getter.Renew(ctx, s.self, own); renewErr == nil && other.Password.Reveal() != own.Password.Reveal() {
+			c, last, err = s.generate(ctx, other.Password)
+		}
+	}
+	if err != nil {
+		return credential.Credential{}, s.who().explain(dissect(err, last))
+	}
+	return c, nil
+}
+
+// generate asks with one token.
+func (s *impersonated) generate(ctx context.Context, bearer credential.Secret) (credential.Credential, exchange, error) {
 	body, err := json.Marshal(struct {
 		Scope    []string `json:"scope"`
 		Lifetime string   `json:"lifetime"`
 	}{[]string{scope}, "3600s"})
 	if err != nil {
-		return credential.Credential{}, err
+		return credential.Credential{}, exchange{}, err
 	}
 	var a struct {
 		AccessToken string    `json:"accessToken"`
@@ -75,16 +91,13 @@ func (s *impersonated) Fetch(ctx context.Context, getter credential.Getter) (cre
 		url:         "https://" + s.self.universe.endpoint("iamcredentials") + "/v1/projects/-/serviceAccounts/" + s.email + ":generateAccessToken",
 		contentType: "application/json",
 		body:        body,
-		bearer:      own.Password,
+		bearer:      bearer,
 	}.do(ctx, s.self.caFile, &a)
-	var c credential.Credential
-	if err == nil {
-		c, err = newCredential(a.AccessToken, last.until(a.ExpireTime))
-	}
 	if err != nil {
-		return credential.Credential{}, s.who().explain(dissect(err, last))
+		return credential.Credential{}, last, err
 	}
-	return c, nil
+	c, err := newCredential(a.AccessToken, last.until(a.ExpireTime))
+	return c, last, err
 }
 
 func (s *impersonated) who() who {

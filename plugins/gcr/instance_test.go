@@ -59,6 +59,10 @@ func (uncached) Get(ctx context.Context, s credential.Source) (credential.Creden
 	return s.Fetch(ctx, uncached{})
 }
 
+func (uncached) Renew(_ context.Context, _ credential.Source, refused credential.Credential) (credential.Credential, error) {
+	return refused, nil
+}
+
 const (
 	goodToken  = `{"access_token":"ya29.token","expires_in":3599,"token_type":"Bearer"}`
 	goodScopes = "https://www.googleapis.com/auth/devstorage.read_only\nhttps://www.googleapis.com/auth/logging.write\n"

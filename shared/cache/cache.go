@@ -92,12 +92,25 @@ func (c *Cache) Get(ctx context.Context, source credential.Source) (credential.C
 	}
 }
 
-// get is one call of Get.
+// Renew returns another credential than one that was refused, where there is
+// one to be had.
+func (c *Cache) Renew(ctx context.Context, source credential.Source, refused credential.Credential) (credential.Credential, error) {
+	if c.store == nil {
+		return refused, nil // and only just new
+	}
+	key := source.Key()
+	g := &get{Cache: c, source: source, key: key, name: nameOf(key), refused: refused.Password}
+	return g.lead(ctx)
+}
+
+// get is one call of Get or Renew.
 type get struct {
 	*Cache
 	source credential.Source
 	key    credential.Key
 	name   string
+	// refused is what Renew was called for, or empty.
+	refused credential.Secret
 	// warned is the last that was said of the entry; it is said once.
 	warned string
 }
@@ -160,7 +173,7 @@ func (g *get) lead(ctx context.Context) (credential.Credential, error) {
 	e := g.read()
 	now := g.clock()
 	switch {
-	case e.usable(now):
+	case e.usable(now) && !g.renews(e, now):
 		return e.credential(now), nil
 	case e.failed(now):
 		return credential.Credential{}, e.failure(now)
@@ -175,6 +188,12 @@ func (g *get) lead(ctx context.Context) (credential.Credential, error) {
 	return g.fetch(ctx, slot, e)
 }
 
+// renews reports whether an entry that could be served is to be asked for anew:
+// it is the one that was refused, and neither new nor was that just tried.
+func (g *get) renews(e entry, now Instant) bool {
+	return !g.refused.Empty() && e.Held.Password == g.refused.Reveal() && now.since(e.Held.At) >= justNew && !e.failed(now)
+}
+
 // fetch asks the cloud and records what came of it in the slot, if there is
 // one, over what was there.
 func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Credential, error) {
@@ -187,7 +206,7 @@ func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Cred
 	switch {
 	case err == nil:
 		e.Held = hold(c, now, spread(g.node, g.name))
-	case errors.Is(err, credential.ErrStopped):
+	case errors.Is(err, credential.ErrStopped) || stopped(ctx):
 		// That says nothing of the cloud.
 		return credential.Credential{}, err
 	default:
@@ -205,6 +224,11 @@ func (g *get) fetch(ctx context.Context, slot *slot, old entry) (credential.Cred
 		return credential.Credential{}, err
 	}
 	return e.credential(now), nil
+}
+
+// stopped reports whether somebody has called the run off.
+func stopped(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 }
 
 // read returns the entry, or the zero entry if there is none to be trusted.

@@ -402,6 +402,79 @@ func TestAStopIsNotRecordedAsAFailureOfTheCloud(t *testing.T) {
 	wantToken(t, mustGet(t, cache, cloud), "token-2")
 }
 
+func TestRenew(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	cloud := issuing(clock, 12*time.Hour)
+	renew := func(refused credential.Credential) credential.Credential {
+		t.Helper()
+		got, err := cache.Renew(t.Context(), cloud, refused)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	first := mustGet(t, cache, cloud)
+	wantToken(t, renew(first), "token-1") // which is only just new
+	wantCalls(t, cloud, 1)
+
+	clock.run(time.Hour)
+	second := renew(first)
+	wantToken(t, second, "token-2")
+	wantToken(t, renew(first), "token-2") // another process has done it
+	wantToken(t, mustGet(t, cache, cloud), "token-2")
+	wantCalls(t, cloud, 2)
+
+	// Of a burst one asks, also where the cloud repeats what was refused.
+	repeat := issuing(clock, 12*time.Hour).fetch
+	cloud.fetch = func(int) (credential.Credential, error) { return repeat(2) }
+	clock.run(time.Hour)
+	wantToken(t, renew(second), "token-2")
+	wantToken(t, renew(second), "token-2")
+	wantCalls(t, cloud, 3)
+
+	// What can not be renewed is what there is.
+	cloud.fetch = func(int) (credential.Credential, error) { return credential.Credential{}, errors.New("down") }
+	clock.run(time.Hour)
+	if got, err := cache.Renew(t.Context(), cloud, second); err == nil {
+		t.Errorf("got %+v", got)
+	}
+	wantToken(t, renew(second), "token-2")
+	wantToken(t, mustGet(t, cache, cloud), "token-2")
+	wantCalls(t, cloud, 4)
+}
+
+func TestRenewWithoutACache(t *testing.T) {
+	clock := newClock()
+	cache := New(Options{Clock: clock.now})
+	cloud := issuing(clock, time.Hour)
+	first := mustGet(t, cache, cloud)
+	got, err := cache.Renew(t.Context(), cloud, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantToken(t, got, "token-1")
+	wantCalls(t, cloud, 1)
+}
+
+// A signal ends the call for the inner token too.
+func TestAStopIsNotRecordedOfATokenOnTheWay(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	ctx, stop := context.WithCancel(t.Context())
+	inner := &fakeCloud{key: credential.Key{"inner"}, fetch: func(int) (credential.Credential, error) {
+		stop()
+		return credential.Credential{}, ctx.Err()
+	}}
+	if _, err := cache.Get(ctx, &layered{"a", inner}); err == nil {
+		t.Fatal("got a credential")
+	}
+	inner.fetch = func(int) (credential.Credential, error) { return credential.Credential{}, errors.New("refused") }
+	if _, err := cache.Get(t.Context(), &layered{"a", inner}); err == nil || err.Error() != "for a: refused" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A failure of a token on the way is every outer token's, as old as it is, and
 // told once however often it is passed on.
 func TestAFailureOnTheWayIsToldOnce(t *testing.T) {

@@ -21,6 +21,10 @@ const (
 	// maxRetry bounds what a cloud can ask for with Retry-After.
 	maxRetry = 5 * time.Minute
 
+	// justNew is the age up to which a credential that was refused is not
+	// asked for anew: another one would be refused as well.
+	justNew = time.Minute
+
 	// maxCount keeps the doubling from running over.
 	maxCount = 16
 

@@ -55,6 +55,12 @@ type Source interface {
 // Getter answers for a Source, from a cache or by calling Fetch.
 type Getter interface {
 	Get(ctx context.Context, source Source) (Credential, error)
+
+	// Renew is for a credential from Get that was refused in spite of its
+	// life: it asks for another, unless that has been done or the credential
+	// is only just new. Then it returns what is there, which may be the
+	// refused one.
+	Renew(ctx context.Context, source Source, refused Credential) (Credential, error)
 }
 
 // Request is what the kubelet asks, parsed.

@@ -15,15 +15,19 @@ const redacted = "[redacted]"
 // The value is kept behind a pointer because fmt does not call the methods of
 // unexported fields: a struct that holds a Secret in one prints an address.
 //
-// The zero Secret is the empty string.
-type Secret struct{ value *string }
+// The zero Secret is the empty string. Secrets can not be compared with ==,
+// which would compare addresses.
+type Secret struct {
+	_     [0]func()
+	value *string
+}
 
 // NewSecret returns a Secret holding value.
 func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
 	}
-	return Secret{&value}
+	return Secret{value: &value}
 }
 
 // Reveal returns the value. Its callers are the places to audit.

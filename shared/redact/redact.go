@@ -2,7 +2,10 @@
 // bounded, and without anything that looks like a token.
 package redact
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 const (
 	mark = "[redacted]"
@@ -37,7 +40,11 @@ func Line(text string, secrets ...string) string {
 	return text
 }
 
-func isControl(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }
+// isControl reports whether a rune does something to a terminal or to the text
+// around it, such as turning its direction.
+func isControl(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
 
 // secretNames are names whose values are secrets, in lower case and without
 // separators. Programs that are asked for credentials print such lines.
@@ -55,7 +62,7 @@ func named(text string) string {
 		name, rest := text[:at], text[at+1:]
 		b.WriteString(text[:at+1])
 		text = rest
-		if !namesSecret(name) {
+		if !namesSecret(name) || strings.HasPrefix(rest, " ") && isPath(name) {
 			continue
 		}
 		value := strings.TrimLeft(rest, " \t\"'")
@@ -83,6 +90,13 @@ func namesSecret(text string) bool {
 		}
 	}
 	return false
+}
+
+// isPath reports whether text ends in the path of a file, of which an error
+// says after a colon what is wrong with it. What a URL asks for is none.
+func isPath(text string) bool {
+	word := text[strings.LastIndexAny(text, " \t\r\n\"'")+1:]
+	return strings.IndexAny(word, `/\`) == 0 && !strings.ContainsAny(word, "?&")
 }
 
 // tokens replaces every run of token characters that is a JWT or too long to

@@ -10,13 +10,13 @@ func klogFlags(fs *pflag.FlagSet, verbosity *int) {
 	fs.IntVarP(verbosity, "v", "v", 0, "klog's verbosity: 1 logs as --log-level=info, 4 as debug")
 	for _, name := range []string{
 		"add-dir-header", "alsologtostderr", "legacy-stderr-threshold-behavior",
-		"log-json-split-stream", "logtostderr", "one-output", "skip-headers", "skip-log-headers",
+		"log-json-split-stream", "log-text-split-stream", "logtostderr", "one-output", "skip-headers", "skip-log-headers",
 	} {
 		fs.Bool(name, false, "ignored")
 	}
 	for _, name := range []string{
 		"log-backtrace-at", "log-dir", "log-file-max-size", "log-flush-frequency",
-		"log-json-info-buffer-size", "logging-format", "stderrthreshold", "vmodule",
+		"log-json-info-buffer-size", "log-text-info-buffer-size", "logging-format", "stderrthreshold", "vmodule",
 	} {
 		fs.String(name, "", "ignored")
 	}
