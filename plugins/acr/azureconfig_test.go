@@ -98,6 +98,13 @@ func TestAnAzureConfigWithoutIdentityIsAnErrorOnlyWhenItIsNeeded(t *testing.T) {
 	}
 }
 
+func TestAnAzureConfigThatIsNotThere(t *testing.T) {
+	_, err := tryLoad(nil, "/absent/azure.json")
+	if err == nil || err.Error() != "azureConfig /absent/azure.json: no such file or directory; leave it away to pull with the machine's managed identity" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzAzureConfig(f *testing.F) {
 	f.Add([]byte(`{"cloud":"AzurePublicCloud","tenantId":"` + tenant + `","useManagedIdentityExtension":true,"userAssignedIdentityID":"` + client + `"}`))
 	f.Add([]byte("aadClientId: " + client + "\naadClientSecret: s\ntenantId: " + tenant))

@@ -3,6 +3,7 @@ package acr
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -162,6 +163,9 @@ func (s *Settings) readAzureConfig() error {
 		return fmt.Errorf("azureConfig: %q is not an absolute path", s.AzureConfig)
 	}
 	c, err := readAzureConfig(s.AzureConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; leave it away to pull with the machine's managed identity", err)
+	}
 	if err != nil {
 		return fmt.Errorf("azureConfig %s: %w", s.AzureConfig, err)
 	}

@@ -255,7 +255,7 @@ func (p *process) hintAtTerminal() {
 // help is the plugin's guide and its flags.
 func (p *process) help() string {
 	return strings.TrimRight(p.plugin.Guide, "\n") + "\n\nFlags, each also an environment variable; a flag wins over a variable, that over the file:\n" +
-		p.plugin.Usage(p.getenv)
+		strings.TrimRight(p.plugin.Usage(p.getenv), "\n") + "\n"
 }
 
 // panicked says where a panic came from. What it says is not repeated: it may

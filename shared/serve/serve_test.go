@@ -273,7 +273,8 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	got := start(t.Context(), nil, "", "--help")
-	if got.code != 0 || !strings.HasPrefix(got.stdout, "A guide.\n\nFlags, ") || !strings.Contains(got.stdout, "--cache-dir") || got.stderr != "" {
+	if got.code != 0 || !strings.HasPrefix(got.stdout, "A guide.\n\nFlags, ") || !strings.Contains(got.stdout, "--cache-dir") ||
+		strings.HasSuffix(got.stdout, "\n\n") || !strings.HasSuffix(got.stdout, "\n") || got.stderr != "" {
 		t.Errorf("got %+v", got)
 	}
 }
