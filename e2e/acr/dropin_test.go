@@ -139,8 +139,14 @@ func TestASecretOfAServicePrincipalIsNoAnswer(t *testing.T) {
 	n.serve(registry, appID)
 	secret := n.azure.AddSecret(appID, time.Hour)
 	file := azureJSON(t, map[string]any{"useManagedIdentityExtension": false, "aadClientId": appID, "aadClientSecret": secret})
-	for _, host := range []string{registry, "stranger.azurecr.cn", "mcr.microsoft.com"} {
-		if a := n.ask(question{Image: host + "/" + repository, Args: []string{file}}); strings.Contains(a.Stdout+a.Stderr, secret) {
+	for host, check := range map[string]func(answer){
+		registry:              func(a answer) { a.wantCredential(registry, appID) },
+		"stranger.azurecr.cn": func(a answer) { a.wantFailure(1, "stranger.azurecr.cn", "AzureChinaCloud") },
+		"mcr.microsoft.com":   answer.wantNothing,
+	} {
+		a := n.ask(question{Image: host + "/" + repository, Args: []string{file}})
+		check(a)
+		if strings.Contains(a.Stdout+a.Stderr, secret) {
 			t.Errorf("the answer for %s holds the secret", host)
 		}
 	}

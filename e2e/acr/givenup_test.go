@@ -15,7 +15,7 @@ import (
 
 // The service is updated for up to 70 seconds, and the kubelet kills a plugin
 // after 60: what came back last has to be said before. Each of the machines here
-// asks alone, and all at the same time: each takes the whole budget.
+// asks alone, and all at the same time. Some are given up before the budget ends.
 func TestAMachinesServiceThatDoesNotRecoverIsGivenUpInTime(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -144,7 +144,7 @@ func TestAnApp(t *testing.T) {
 			pfx, password := n.pfxFile()
 			return appArgs("client-certificate", "--client-certificate-file", pfx, "--client-certificate-password-file", password)
 		}, []calls{askEntra, askExchange}},
-		{"by a token of Kubernetes'", func(n *node) []string {
+		{"by a Kubernetes token", func(n *node) []string {
 			n.trust(appID, shop)
 			return appArgs("workload-identity", "--federated-token-file", n.file(n.pod(shop, podAudience, time.Hour).token))
 		}, []calls{askEntra, askExchange}},

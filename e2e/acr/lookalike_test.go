@@ -7,7 +7,7 @@ import (
 )
 
 // notLoginServers are hosts of others, many of them made to be taken for a
-// login server, and hosts of Azure's that are none.
+// login server, and Azure's hosts that are none.
 var notLoginServers = []string{
 	"registry.k8s.io", "docker.io", "gcr.io", "quay.io", "us-docker.pkg.dev", "public.ecr.aws",
 	"localhost:5000", "169.254.169.254", "login.microsoftonline.com", "management.azure.com",
@@ -59,7 +59,7 @@ func TestWhatIsNoLoginServerGetsNoPodsTokenEither(t *testing.T) {
 	n.wantCalls()
 }
 
-// What no container runtime can pull is no question of Azure's.
+// What no container runtime can pull is no question for Azure.
 func TestWhatIsNoReferenceIsRefusedWithoutACall(t *testing.T) {
 	n := bootNode(t)
 	for _, image := range []string{

@@ -53,7 +53,7 @@ registries:
 	}
 }
 
-// The admin user, a token of the registry's, a service principal that logs in
+// The admin user, a registry's own token, a service principal that logs in
 // itself: a plain password, for that host alone.
 func TestARegistryWithAPlainLogin(t *testing.T) {
 	n := bootNode(t)

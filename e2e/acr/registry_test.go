@@ -108,6 +108,7 @@ func TestEachCloudHasItsOwnEntra(t *testing.T) {
 		"AzureUSGovernmentCloud": "login.microsoftonline.us",
 		"AzureChinaCloud":        "login.chinacloudapi.cn",
 		"USNat":                  "login.microsoftonline.eaglex.ic.gov",
+		"USSec":                  "login.microsoftonline.microsoft.scloud",
 		"Bleu":                   "login.sovcloud-identity.fr",
 		"Delos":                  "login.sovcloud-identity.de",
 	} {
@@ -115,7 +116,7 @@ func TestEachCloudHasItsOwnEntra(t *testing.T) {
 			n := bootOutside(t)
 			suffix := map[string]string{
 				"AzurePublicCloud": "azurecr.io", "AzureUSGovernmentCloud": "azurecr.us", "AzureChinaCloud": "azurecr.cn",
-				"USNat": "azurecr.eaglex.ic.gov", "Bleu": "azurecr.sovcloud-azure.fr", "Delos": "azurecr.sovcloud-azure.de",
+				"USNat": "azurecr.eaglex.ic.gov", "USSec": "azurecr.microsoft.scloud", "Bleu": "azurecr.sovcloud-azure.fr", "Delos": "azurecr.sovcloud-azure.de",
 			}[cloud]
 			q, server := n.sovereign(azure.Cloud(cloud), "example."+suffix)
 			n.ask(q).wantCredentialOf(server, sovereignApp)

@@ -160,7 +160,7 @@ func TestATokenIsNotInTheLog(t *testing.T) {
 	}
 }
 
-// The password of a registry's own is in its file and in the answer, and in the
+// The password of a plain login is in its file and in the answer, and in the
 // cache that nobody else reads, and not in a log.
 func TestAPlainPasswordIsNotInTheLog(t *testing.T) {
 	const password = "Passw0rd-of-the-admin"

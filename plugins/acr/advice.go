@@ -30,7 +30,7 @@ func (w who) advice(p problem) string {
 	case p.status == http.StatusTooManyRequests:
 		return "requests are throttled; the next attempt is made after a pause"
 	case p.status >= 500:
-		return "Azure has a fault; the next attempt is made after a pause"
+		return "Azure is failing; the next attempt is made after a pause"
 	case p.status < 400:
 		return "something else may answer in Azure's place: check proxies and endpoints"
 	case p.stage == stageEntra:
@@ -73,7 +73,7 @@ func (w who) machineAdvice(p problem) string {
 	}
 }
 
-// proofAdvice is about what an agent of Arc's wants to be shown.
+// proofAdvice is about what the agent of Arc wants to be shown.
 func proofAdvice(err error) string {
 	switch {
 	case errors.Is(err, statusError(http.StatusUnauthorized)) || errors.Is(err, fs.ErrPermission):
@@ -98,12 +98,12 @@ func (w who) entraAdvice(p problem) string {
 	case "AADSTS7000215":
 		return "the secret in " + w.file + " is not the application's: it has to be a secret's value, not its id"
 	case "AADSTS7000222":
-		return "the secret in " + w.file + " has ended: make another one"
+		return "the secret in " + w.file + " has expired: create a new one"
 	case "AADSTS700027":
-		return "the certificate in " + w.file + " has ended, or is not one of the application's: add it there"
+		return "the certificate in " + w.file + " has expired, or is not one of the application's: add it there"
 	case "AADSTS700024":
 		if w.tokenFile != "" {
-			return "the token in " + w.tokenFile + " may have ended: see what writes it, and check the node's clock"
+			return "the token in " + w.tokenFile + " may have expired: see what writes it, and check the node's clock"
 		}
 		return "the proof is not valid at this time: check the node's clock"
 	case "AADSTS700016":
@@ -126,7 +126,7 @@ func (w who) federatedAdvice() string {
 	switch {
 	case w.pod != nil:
 		return fmt.Sprintf("add a federated credential with issuer %s, subject %s and audience %s to the application or managed identity %s", w.pod.Issuer, w.pod.Subject, orElse(w.federation, "the kubelet's serviceAccountTokenAudience"), w.client)
-	case w.managed:
+	case w.vouched:
 		return "add a federated credential for the managed identity to the application: the issuer is its tenant, and the subject its object id"
 	default:
 		return "add a federated credential with the token's issuer, subject and audience to the application"

@@ -61,21 +61,21 @@ func (s *arcIdentity) fetch(ctx context.Context, client *http.Client) (credentia
 	r := ask.do(ctx, client)
 	if r.err != nil || r.status != http.StatusUnauthorized {
 		// An agent that gives a token away unasked is none.
-		return credential.Credential{}, s.who().explain(r.problem(errors.New("the agent did not ask for proof")))
+		return credential.Credential{}, s.who().explain(r.dissect(errors.New("the agent did not ask for proof")))
 	}
 	key, err := arcKey(r.header.Get("WWW-Authenticate"), s.folder)
 	if err != nil {
-		return credential.Credential{}, s.who().explain(r.problem(err))
+		return credential.Credential{}, s.who().explain(r.dissect(err))
 	}
 	ask.header.Set("Authorization", "Basic "+key.Reveal())
 	r = ask.do(ctx, client)
-	c, err := s.who().token(r)
+	c, err := s.who().readEntraToken(r)
 	if err != nil {
 		return credential.Credential{}, err
 	}
 	var a entraAnswer
 	if err := r.decode(&a); err != nil || !s.selector.echoed(a) {
-		return credential.Credential{}, s.who().explain(r.problem(errEcho))
+		return credential.Credential{}, s.who().explain(r.dissect(errEcho))
 	}
 	return c, nil
 }

@@ -106,7 +106,7 @@ func (c azureConfig) holder(file string) holder {
 	secret := notMSI(c.AADClientSecret)
 	switch {
 	case strings.EqualFold(c.IdentitySystem, adfs):
-		h.err = fmt.Errorf("%s is of Active Directory Federation Services (adfs), which are not supported: registries take tokens of Entra's alone", file)
+		h.err = fmt.Errorf("%s is of Active Directory Federation Services (adfs), which are not supported: registries take Entra tokens alone", file)
 		return h
 	case c.UseManagedIdentityExtension:
 		h.Credential = managed
@@ -154,8 +154,8 @@ func (c azureConfig) check(h holder) error {
 	return fieldError{their[wrong.field], wrong.text}
 }
 
-// notMSI returns what nodes with managed identities have in fields that must
-// not be empty as the nothing that it means.
+// notMSI returns the value, or empty for msi, which nodes with managed identities
+// write in fields that must not be empty.
 func notMSI(value string) string {
 	if strings.EqualFold(value, "msi") {
 		return ""

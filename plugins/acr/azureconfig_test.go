@@ -100,7 +100,7 @@ func TestAnAzureConfigWithoutIdentityIsAnErrorOnlyWhenItIsNeeded(t *testing.T) {
 
 func TestAnAzureConfigThatIsNotThere(t *testing.T) {
 	_, err := tryLoad(nil, "/absent/azure.json")
-	if err == nil || err.Error() != "azureConfig /absent/azure.json: no such file or directory; leave it away to pull with the machine's managed identity" {
+	if err == nil || err.Error() != "azureConfig /absent/azure.json: no such file or directory; leave it out to pull with the machine's managed identity" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -79,6 +79,9 @@ func send(client *http.Client, request *http.Request) (int, http.Header, []byte,
 // ok reports whether there was an answer, and a success.
 func (r reply) ok() bool { return r.err == nil && r.status >= 200 && r.status <= 299 }
 
+// unauthorized reports whether the answer is that what was shown is not taken.
+func (r reply) unauthorized() bool { return r.err == nil && r.status == http.StatusUnauthorized }
+
 // decode reads the JSON of an answer. What it says is in no error.
 func (r reply) decode(into any) error {
 	if json.UnmarshalCaseSensitivePreserveInts(r.body, into) != nil {

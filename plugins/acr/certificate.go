@@ -2,7 +2,6 @@ package acr
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -20,7 +19,6 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"regcred/shared/credential"
-	"regcred/shared/settings"
 )
 
 // certificateProof is a certificate, by whose key a statement is signed that
@@ -43,10 +41,10 @@ func (p certificateProof) describe(w *who) {
 	w.file = p.file
 }
 
-func (p certificateProof) add(_ context.Context, _ credential.Getter, form url.Values, endpoint string) error {
-	text, err := settings.ReadFile(p.file)
+func (p certificateProof) add(form url.Values, endpoint string) error {
+	text, err := readFile(p.file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.file, err)
+		return err
 	}
 	password := p.password
 	if p.passwordFile != "" {
@@ -56,28 +54,29 @@ func (p certificateProof) add(_ context.Context, _ credential.Getter, form url.V
 	}
 	c, err := parseCertificate(text, password)
 	if errors.Is(err, errPassword) {
-		err = fmt.Errorf("%w than %s", err, p.passwordPlace())
+		err = p.passwordError()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.file, err)
+		return fmt.Errorf("%w: %s", err, p.file)
 	}
 	assertion, err := c.assertion(form.Get("client_id"), endpoint, time.Now())
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.file, err)
+		return fmt.Errorf("%w: %s", err, p.file)
 	}
 	addAssertion(form, assertion)
 	return nil
 }
 
-// passwordPlace says where the password is from.
-func (p certificateProof) passwordPlace() string {
+// passwordError says which password does not open the file.
+func (p certificateProof) passwordError() error {
 	switch {
 	case p.passwordFile != "":
-		return "that in " + p.passwordFile + " (clientCertificatePasswordFile)"
+		return fmt.Errorf("%w than that in %s (clientCertificatePasswordFile)", errPassword, p.passwordFile)
 	case p.azureConfig != "":
-		return "aadClientCertPassword in " + p.azureConfig
+		return fmt.Errorf("%w than aadClientCertPassword in %s", errPassword, p.azureConfig)
 	default:
-		return "none: see clientCertificatePasswordFile"
+		// What follows the word and a colon would be hidden.
+		return errors.New("the PFX needs a password, see clientCertificatePasswordFile")
 	}
 }
 
@@ -102,7 +101,7 @@ func parseCertificate(text []byte, password credential.Secret) (certificate, err
 	case errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption):
 		return certificate{}, errPassword
 	case err != nil:
-		return certificate{}, errors.New("is neither PEM nor a PFX of one key and its certificates")
+		return certificate{}, errors.New("the file is neither PEM nor a PFX of one key and its certificates")
 	}
 	return newCertificate(key, append([]*x509.Certificate{leaf}, above...))
 }
@@ -115,14 +114,14 @@ func parsePEM(text []byte) (certificate, error) {
 		case "CERTIFICATE":
 			c, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
-				return certificate{}, errors.New("holds a certificate that can not be read")
+				return certificate{}, errors.New("the file holds a certificate that can not be read")
 			}
 			certificates = append(certificates, c)
 		case "EC PRIVATE KEY":
 			return certificate{}, errNotRSA
 		case "PRIVATE KEY", "RSA PRIVATE KEY":
 			if key != nil {
-				return certificate{}, errors.New("holds more than one private key")
+				return certificate{}, errors.New("the file holds more than one private key")
 			}
 			var err error
 			if block.Headers["DEK-Info"] != "" {
@@ -134,7 +133,7 @@ func parsePEM(text []byte) (certificate, error) {
 				key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 			}
 			if err != nil {
-				return certificate{}, errors.New("holds a private key that can not be read")
+				return certificate{}, errors.New("the file holds a private key that can not be read")
 			}
 		case "ENCRYPTED PRIVATE KEY":
 			return certificate{}, errEncrypted
@@ -144,15 +143,15 @@ func parsePEM(text []byte) (certificate, error) {
 }
 
 var (
-	errEncrypted = errors.New("holds a private key with a password: an RSA key without one is needed, or a PFX")
-	errNotRSA    = errors.New("holds a private key that is not RSA: an RSA key without password is needed")
+	errEncrypted = errors.New("the file holds a private key that needs a password; want an RSA key without one, or a PFX")
+	errNotRSA    = errors.New("the file holds a private key that is not RSA; want an RSA key without a password")
 )
 
 // newCertificate finds the certificate that the key is of. The others are sent
 // along as what stands above it.
 func newCertificate(key any, all []*x509.Certificate) (certificate, error) {
 	if key == nil || len(all) == 0 {
-		return certificate{}, errors.New("lacks the certificate or the private key")
+		return certificate{}, errors.New("the file lacks the certificate or the private key")
 	}
 	private, ok := key.(*rsa.PrivateKey)
 	if !ok {

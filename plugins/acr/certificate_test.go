@@ -23,6 +23,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"regcred/shared/credential"
+	"regcred/shared/redact"
 )
 
 // pair is a certificate with its key and the one that signed it.
@@ -110,17 +111,17 @@ func TestCertificates(t *testing.T) {
 		"a certificate alone":        {text: leaf, want: "lacks the certificate or the private key"},
 		"somebody else's":            {text: slices.Concat(key, above), want: "the private key is of none of the certificates"},
 		"two keys":                   {text: slices.Concat(key, old, leaf), want: "more than one private key"},
-		"an elliptical one":          {text: slices.Concat(block("PRIVATE KEY", ec), leaf), want: "not RSA: an RSA key without password is needed"},
-		"an old elliptical one":      {text: slices.Concat(block("EC PRIVATE KEY", []byte("x")), leaf), want: "not RSA: an RSA key without password is needed"},
-		"a locked key":               {text: slices.Concat(locked, leaf), want: "private key with a password: an RSA key without one is needed"},
-		"a locked key of a new kind": {text: slices.Concat(block("ENCRYPTED PRIVATE KEY", pkcs8), leaf), want: "private key with a password: an RSA key without one is needed"},
+		"an elliptical one":          {text: slices.Concat(block("PRIVATE KEY", ec), leaf), want: "not RSA; want an RSA key without a password"},
+		"an old elliptical one":      {text: slices.Concat(block("EC PRIVATE KEY", []byte("x")), leaf), want: "not RSA; want an RSA key without a password"},
+		"a locked key":               {text: slices.Concat(locked, leaf), want: "private key that needs a password; want an RSA key without one"},
+		"a locked key of a new kind": {text: slices.Concat(block("ENCRYPTED PRIVATE KEY", pkcs8), leaf), want: "private key that needs a password; want an RSA key without one"},
 		"a broken key":               {text: slices.Concat(block("PRIVATE KEY", pkcs8[1:]), leaf), want: "a private key that can not be read"},
 		"a broken certificate":       {text: slices.Concat(key, block("CERTIFICATE", []byte("x"))), want: "a certificate that can not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := parseCertificate(tc.text, credential.NewSecret(tc.password))
 			if tc.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter") {
+				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter") || redact.Line(err.Error()) != err.Error() {
 					t.Errorf("got %v", err)
 				}
 				return
@@ -202,7 +203,7 @@ func TestCertificateProof(t *testing.T) {
 		"the password in azure.json": {file: file, azureConfig: "/azure.json", password: credential.NewSecret("hunter2hunter2")},
 	} {
 		form := url.Values{"client_id": {client}}
-		if err := proof.add(t.Context(), nil, form, "https://login.test"); err != nil || strings.Count(form.Get("client_assertion"), ".") != 2 {
+		if err := proof.add(form, "https://login.test"); err != nil || strings.Count(form.Get("client_assertion"), ".") != 2 {
 			t.Errorf("%s: got %q, %v", name, form, err)
 		}
 		if strings.Contains(strings.Join(proof.key(), " "), "hunter2") {
@@ -211,13 +212,13 @@ func TestCertificateProof(t *testing.T) {
 	}
 	other := write(t, "password", "hunter3\n")
 	for want, proof := range map[string]certificateProof{
-		"/absent: no such file":   {file: "/absent"},
-		"/absent/p: no such file": {file: file, passwordFile: "/absent/p"},
-		"app.pfx: the PFX has another password than none: see clientCertificatePasswordFile":          {file: file},
-		"app.pfx: the PFX has another password than that in " + other:                                 {file: file, passwordFile: other},
-		"app.pfx: the PFX has another password than aadClientCertPassword in /etc/kubernetes/azure.j": {file: file, azureConfig: "/etc/kubernetes/azure.json"},
+		"no such file or directory: /absent/client-secret":                                                 {file: "/absent/client-secret"},
+		"no such file or directory: /absent/p":                                                             {file: file, passwordFile: "/absent/p"},
+		"the PFX needs a password, see clientCertificatePasswordFile: " + file:                             {file: file},
+		"the PFX has another password than that in " + other + " (clientCertificatePasswordFile): " + file: {file: file, passwordFile: other},
+		"the PFX has another password than aadClientCertPassword in /etc/kubernetes/azure.json: " + file:   {file: file, azureConfig: "/etc/kubernetes/azure.json"},
 	} {
-		if err := proof.add(t.Context(), nil, url.Values{}, "https://login.test"); err == nil || !strings.Contains(err.Error(), want) {
+		if err := proof.add(url.Values{}, "https://login.test"); err == nil || err.Error() != want || redact.Line(want) != want {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

@@ -82,7 +82,7 @@ func TestTheDocumentedConfigurationFile(t *testing.T) {
 func TestTheDocumentationNamesEverything(t *testing.T) {
 	words := []string{clientAnnotation, "acr-tenant-id", environmentVariable, managed, arc, clientSecret, clientCertificate, workload, federatedManaged}
 	for _, c := range clouds {
-		words = append(words, c.name, c.registries)
+		words = append(append(words, c.name, c.registries), c.others...)
 	}
 	for _, stage := range []string{stageFile, stageMetadata, stageArc, stageEntra, stageBinding, stageExchange, stageToken} {
 		words = append(words, "`"+stage+"`")

@@ -14,7 +14,6 @@ import (
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
-	"regcred/shared/serviceaccount"
 )
 
 // Stages, as messages name them.
@@ -27,42 +26,6 @@ const (
 	stageExchange = "exchange"
 	stageToken    = "token"
 )
-
-// who is whose token is asked for, for messages.
-type who struct {
-	name     string
-	tenant   string
-	audience string
-	// client is the application's id.
-	client string
-	// pod is whose token vouches for the application, if a pod's does, and
-	// federation the audience that such a token has to have.
-	pod        *serviceaccount.Token
-	federation string
-	// file holds the secret or the certificate, and tokenFile a token of
-	// Kubernetes'.
-	file, tokenFile string
-	// managed says that a managed identity is asked for, and selected that it
-	// is named.
-	managed, selected bool
-	// repository is what may be pulled. Empty means all.
-	repository string
-}
-
-// String names the identity.
-func (w who) String() string {
-	text := w.name
-	if w.tenant != "" {
-		text += " of tenant " + w.tenant
-	}
-	if w.audience != "" {
-		text += " for audience " + w.audience
-	}
-	if w.repository != "" {
-		text += " to pull " + w.repository
-	}
-	return text
-}
 
 // problem is what went wrong, taken apart: what failed, where, and how.
 type problem struct {
@@ -88,8 +51,8 @@ type statusError int
 
 func (e statusError) Error() string { return "status " + strconv.Itoa(int(e)) }
 
-// problem takes a reply apart that failed, or that err was found in.
-func (r reply) problem(err error) problem {
+// dissect takes a reply apart that failed, or that err was found in.
+func (r reply) dissect(err error) problem {
 	p := problem{stage: r.stage, host: r.host, status: r.status, err: err}
 	switch {
 	case r.err != nil:

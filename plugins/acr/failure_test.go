@@ -55,8 +55,8 @@ func TestWhatAFailureMeans(t *testing.T) {
 		"a machine nobody knows":     {asManaged, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700213", "No match."))}, nil, true, "asking as application " + client + " by managed identity " + client2 + " of tenant " + tenant + " for audience https://containerregistry.azure.net: add a federated credential for the managed identity to the application"},
 		"a file nobody knows":        {asFile, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700211", "No match."))}, nil, true, "add a federated credential with the token's issuer"},
 		"a wrong secret":             {asSecret, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("7000215", "Invalid client secret provided."))}, nil, true, "AADSTS7000215: Invalid client secret provided. (correlation id " + correlation + "), asking as application " + client + " with the secret in /s of tenant " + tenant + " for audience https://containerregistry.azure.net: the secret in /s is not the application's: it has to be a secret's value, not its id"},
-		"a secret that ended":        {asSecret, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("7000222", "Expired."))}, nil, true, "the secret in /s has ended"},
-		"a certificate that ended":   {asCertificate, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700027", "Not registered."))}, nil, true, "the certificate in /c has ended, or is not one"},
+		"a secret that ended":        {asSecret, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("7000222", "Expired."))}, nil, true, "the secret in /s has expired: create a new one"},
+		"a certificate that ended":   {asCertificate, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700027", "Not registered."))}, nil, true, "the certificate in /c has expired, or is not one"},
 		"a wrong clock":              {asCertificate, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700024", "Not valid."))}, nil, true, "check the node's clock"},
 		"no such application":        {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(entra("700016", "Not found."))}, nil, true, "there is no application or managed identity " + client + " in the tenant"},
 		"no such tenant":             {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(entra("90002", "Not found."))}, nil, true, "there is no such tenant in this cloud: check the tenant and --cloud"},
@@ -70,7 +70,7 @@ func TestWhatAFailureMeans(t *testing.T) {
 		"an answer of nonsense":      {asSecret, reply{stage: stageEntra, host: login, status: 200}, errors.New("the answer can not be read"), false, "status 200 the answer can not be read, asking as application " + client + " with the secret in /s of tenant " + tenant + " for audience https://containerregistry.azure.net: something else may answer"},
 		"a token of the past":        {machine, reply{stage: stageMetadata, host: imds, status: 200}, errEnded, false, "status 200 the answer holds a token that has no life left, asking as the machine's managed identity for audience https://containerregistry.azure.net: check the node's clock"},
 		"Entra throttles":            {asSecret, reply{stage: stageEntra, host: login, status: 429, header: http.Header{"Retry-After": {"7"}}}, nil, false, "requests are throttled"},
-		"Entra is at fault":          {asSecret, reply{stage: stageEntra, host: login, status: 503}, nil, false, "Azure has a fault"},
+		"Entra is at fault":          {asSecret, reply{stage: stageEntra, host: login, status: 503}, nil, false, "Azure is failing"},
 		"Entra is out of reach":      {asSecret, reply{stage: stageEntra, host: login, err: silent}, nil, false, "check the node's route, DNS, firewall or proxy for login.microsoftonline.com"},
 		"a proxy's certificate":      {asSecret, reply{stage: stageEntra, host: login, err: errors.New("x509: unknown authority")}, nil, false, "--ca-file"},
 		"the cluster's certificate":  {asBound, reply{stage: stageBinding, host: "x.ests.aks", err: errors.New("x509: unknown authority")}, nil, false, "check --ib-sni-name, --ib-apiserver-ip and --ib-ca-file"},
@@ -92,9 +92,9 @@ func TestWhatAFailureMeans(t *testing.T) {
 		"half an agent's answer":     {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401, err: io.ErrUnexpectedEOF}, nil, false, "status 401 unexpected EOF, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the answer did not come to its end"},
 		"half an answer":             {asSecret, reply{stage: stageEntra, host: login, status: 200, err: io.ErrUnexpectedEOF}, nil, false, ": the answer did not come to its end: check the node's route, firewall or proxy for login.microsoftonline.com"},
 		"half a refusal":             {named, reply{stage: stageExchange, host: host, status: 401, err: context.DeadlineExceeded}, nil, false, ": the answer did not come to its end: check"},
-		"a token file that ended":    {asFile, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700024", "Not valid."))}, nil, true, "the token in /t may have ended: see what writes it, and check the node's clock"},
+		"a token file that ended":    {asFile, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700024", "Not valid."))}, nil, true, "the token in /t may have expired: see what writes it, and check the node's clock"},
 		"a proxy's page":             {asSecret, reply{stage: stageEntra, host: login, status: 403, header: http.Header{"Content-Type": {"text/html"}}, body: []byte("<html>blocked")}, nil, true, ": something else may answer in Entra's place: check proxies"},
-		"a renewed token":            {named, reply{stage: stageToken, host: host, status: 401, body: []byte(acr("UNAUTHORIZED", "no"))}, nil, true, ": grant this identity AcrPull, or Container Registry Repository Reader where"},
+		"no right to the repository": {named, reply{stage: stageToken, host: host, status: 401, body: []byte(acr("UNAUTHORIZED", "no"))}, nil, true, ": grant this identity AcrPull, or Container Registry Repository Reader where"},
 		"an old agent":               {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 200}, errEcho, true, "bring the Connected Machine agent up to date"},
 		"no role":                    {named, reply{stage: stageExchange, host: host, status: 401, header: http.Header{"X-Ms-Correlation-Request-Id": {correlation}}, body: []byte(acr("UNAUTHORIZED", "authentication required"))}, nil, true, "exchange at a.azurecr.io: status 401 UNAUTHORIZED: authentication required (correlation id " + correlation + "), asking as managed identity " + client + " for audience https://containerregistry.azure.net: grant this identity AcrPull, or Container Registry Repository Reader"},
 		"a network rule":             {named, reply{stage: stageExchange, host: host, status: 403, body: []byte(acr("DENIED", "client with IP '192.0.2.1' is not allowed access"))}, nil, true, "the registry's network rules deny this node"},
@@ -109,7 +109,7 @@ func TestWhatAFailureMeans(t *testing.T) {
 			if tc.reply.header == nil {
 				tc.reply.header = http.Header{}
 			}
-			err := tc.who.explain(tc.reply.problem(tc.err))
+			err := tc.who.explain(tc.reply.dissect(tc.err))
 			failure, ok := errors.AsType[*credential.Failure](err)
 			if !ok || failure.Permanent != tc.permanent {
 				t.Errorf("got %+v", failure)
@@ -126,17 +126,5 @@ func TestWhatAFailureMeans(t *testing.T) {
 				t.Errorf("got %q, want %q", err, tc.want)
 			}
 		})
-	}
-}
-
-// A proof that fails says so by itself.
-func TestAManagedIdentityThatCanNotVouch(t *testing.T) {
-	failing := getter(func(credential.Source) (credential.Credential, error) {
-		return credential.Credential{}, &credential.Failure{Err: errors.New("status 429"), RetryAfter: time.Second}
-	})
-	app := &application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, proof: managedProof{&managedIdentity{}}}
-	_, err := app.fetch(t.Context(), failing, (&service{t: t}).client())
-	if failure, ok := errors.AsType[*credential.Failure](err); !ok || failure.RetryAfter != time.Second || err.Error() != "status 429" {
-		t.Errorf("got %v", err)
 	}
 }

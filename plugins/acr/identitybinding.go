@@ -45,7 +45,7 @@ func (s *identityBinding) fetch(ctx context.Context, client *http.Client) (crede
 	}
 	addAssertion(form, s.pod.Reveal())
 	r := call{stage: stageBinding, url: "https://" + s.bindings.SNIName, form: form}.do(ctx, client)
-	return s.who().token(r)
+	return s.who().readEntraToken(r)
 }
 
 func (s *identityBinding) who() who {

@@ -10,7 +10,7 @@ import (
 	"regcred/shared/credential"
 )
 
-// metadataURL is where a virtual machine of Azure's gets tokens.
+// metadataURL is where an Azure virtual machine gets tokens.
 const metadataURL = "http://169.254.169.254/metadata/identity/oauth2/token"
 
 // managedIdentity is the token of an identity that is assigned to the machine.
@@ -37,7 +37,7 @@ func (s selector) String() string {
 
 // who is the identity as messages have it.
 func (s selector) who(audience string) who {
-	return who{name: s.String(), audience: audience, managed: true, selected: s.parameter != ""}
+	return who{name: s.String(), audience: audience, selected: s.parameter != ""}
 }
 
 // query returns what to ask a machine for a token.
@@ -66,7 +66,7 @@ func (s *managedIdentity) fetch(ctx context.Context, client *http.Client) (crede
 		url:    metadataURL + "?" + s.selector.query("2018-02-01", s.audience),
 		header: http.Header{"Metadata": {"true"}},
 	}.do(ctx, client)
-	return s.who().token(r)
+	return s.who().readEntraToken(r)
 }
 
 func (s *managedIdentity) who() who { return s.selector.who(s.audience) }

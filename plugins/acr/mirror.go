@@ -141,20 +141,13 @@ func (m mirror) repository(name string) string {
 
 // mirrorOf returns the mirror of a registry. Hosts and ports are compared whole.
 func (s *Settings) mirrorOf(r image.Registry) (mirror, bool) {
-	for source, target := range s.RegistryMirrors {
-		mirrored, err := image.ParseRegistry(source)
-		if err != nil || mirrored.Canonical() != r.Canonical() {
-			continue
-		}
-		if m, err := s.suffixes.parseTarget(target); err == nil {
-			return m, true
-		}
-	}
-	return mirror{}, false
+	m, found := s.mirrors[r.Canonical()]
+	return m, found
 }
 
-// checkMirrors finds mirrors that are none.
-func (s *Settings) checkMirrors() error {
+// finishMirrors refuses what is not a mirror, and keeps the others.
+func (s *Settings) finishMirrors() error {
+	s.mirrors = map[string]mirror{}
 	written := map[string]string{}
 	for _, source := range slices.Sorted(maps.Keys(s.RegistryMirrors)) {
 		target := s.RegistryMirrors[source]
@@ -176,6 +169,7 @@ func (s *Settings) checkMirrors() error {
 		if s.entries[m.server.host].login != nil {
 			return fmt.Errorf("registryMirrors[%q]: %w", source, errLogin(m.server))
 		}
+		s.mirrors[mirrored.Canonical()] = m
 	}
 	return nil
 }

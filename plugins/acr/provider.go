@@ -209,8 +209,8 @@ func errLogin(server loginServer) error {
 	return fmt.Errorf("the login of %s in registries is for that host alone, and is not sent to one that stands for it: give %s an identity there instead", server.host, server.host)
 }
 
-// answer returns the source of what the kubelet is answered: a token of the
-// registry's for the token of Entra's. The registry is told of the tenant.
+// answer returns the source of what the kubelet is answered: a registry token
+// for the Entra token. The registry is told of the tenant.
 func (p *provider) answer(request credential.Request, server loginServer, entra entraSource, tenant string) credential.Source {
 	refresh := &refreshToken{server: server.host, tenant: tenant, entra: entra, caFile: p.place.caFile}
 	if p.settings.Scope == perRepository {

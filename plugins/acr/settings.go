@@ -72,6 +72,7 @@ type Settings struct {
 	node     holder
 	suffixes suffixes
 	entries  map[string]entry
+	mirrors  map[string]mirror // by the canonical form of what they mirror
 }
 
 // IdentityBindings say where AKS exchanges the tokens of pods whose identities
@@ -145,7 +146,7 @@ func (s *Settings) Complete(args []string, getenv func(string) string) error {
 	}
 	s.node = holder{Identity: s.Identity}
 	if s.AzureConfig != "" {
-		if err := s.readAzureConfig(); err != nil {
+		if err := s.applyAzureConfig(); err != nil {
 			return err
 		}
 	}
@@ -153,18 +154,18 @@ func (s *Settings) Complete(args []string, getenv func(string) string) error {
 		s.Cloud = publicCloud
 	}
 	s.node.TenantID = s.TenantID
-	return s.complete(getenv)
+	return s.finish(getenv)
 }
 
-// readAzureConfig takes from the azure.json what is not said elsewhere: cloud,
+// applyAzureConfig takes from the azure.json what is not said elsewhere: cloud,
 // tenant and, as a whole, the node's identity.
-func (s *Settings) readAzureConfig() error {
+func (s *Settings) applyAzureConfig() error {
 	if !filepath.IsAbs(s.AzureConfig) {
 		return fmt.Errorf("azureConfig: %q is not an absolute path", s.AzureConfig)
 	}
 	c, err := readAzureConfig(s.AzureConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w; leave it away to pull with the machine's managed identity", err)
+		err = fmt.Errorf("%w; leave it out to pull with the machine's managed identity", err)
 	}
 	if err != nil {
 		return fmt.Errorf("azureConfig %s: %w", s.AzureConfig, err)
@@ -196,10 +197,10 @@ func (s *Settings) readAzureConfig() error {
 	return nil
 }
 
-// complete finds out about the node's cloud and what the registries are.
-func (s *Settings) complete(getenv func(string) string) error {
+// finish finds out about the node's cloud and what registries and mirrors are.
+func (s *Settings) finish(getenv func(string) string) error {
 	var err error
-	if s.node.cloud, err = s.findCloud(getenv); err != nil {
+	if s.node.cloud, err = s.nodeCloud(getenv); err != nil {
 		return err
 	}
 	var configured []string
@@ -208,7 +209,7 @@ func (s *Settings) complete(getenv func(string) string) error {
 	}
 	for _, text := range s.RegistrySuffixes {
 		domain, err := parseSuffix(text)
-		if err == nil && s.node.cloud.name != stackCloud {
+		if err == nil {
 			err = checkSuffix(domain, s.node.cloud.name)
 		}
 		if err != nil {
@@ -220,11 +221,14 @@ func (s *Settings) complete(getenv func(string) string) error {
 		return fmt.Errorf("cloud: %s needs a file that %s names, or registrySuffixes", stackCloud, environmentVariable)
 	}
 	s.suffixes = newSuffixes(s.node.cloud.name, configured)
-	return s.completeRegistries()
+	if err := s.finishRegistries(); err != nil {
+		return err
+	}
+	return s.finishMirrors()
 }
 
-// findCloud returns the node's cloud with the authority that was configured.
-func (s *Settings) findCloud(getenv func(string) string) (cloud, error) {
+// nodeCloud returns the node's cloud with the authority that was configured.
+func (s *Settings) nodeCloud(getenv func(string) string) (cloud, error) {
 	c, known := findCloud(s.Cloud)
 	if strings.EqualFold(s.Cloud, stackCloud) {
 		c, known = cloud{name: stackCloud}, true
@@ -247,9 +251,9 @@ func (s *Settings) findCloud(getenv func(string) string) (cloud, error) {
 	return c, nil
 }
 
-// completeRegistries checks the registries that have an identity or a password
-// of their own.
-func (s *Settings) completeRegistries() error {
+// finishRegistries checks the registries that have an identity or a password of
+// their own.
+func (s *Settings) finishRegistries() error {
 	s.entries = map[string]entry{}
 	for _, host := range slices.Sorted(maps.Keys(s.Registries)) {
 		server, err := s.suffixes.parseLoginServer(host)
@@ -287,7 +291,7 @@ func (s *Settings) entry(r Registry, server loginServer) (entry, error) {
 	if h.Cloud != "" && !strings.EqualFold(h.Cloud, h.cloud.name) {
 		c, known := findCloud(h.Cloud)
 		if !known {
-			return entry{}, fmt.Errorf("cloud: %.80q is none that is known", h.Cloud)
+			return entry{}, fmt.Errorf("cloud: %.80q is not a known cloud", h.Cloud)
 		}
 		if c.name != h.cloud.name {
 			h.cloud = c
@@ -322,10 +326,7 @@ func (s *Settings) Validate() error {
 	case s.Scope != perRegistry && s.Scope != perRepository:
 		return fmt.Errorf("scope: %q is neither registry nor repository", s.Scope)
 	case s.Audience == "" || strings.ContainsFunc(s.Audience, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return fmt.Errorf("audience: %.80q is none", s.Audience)
-	}
-	if err := s.checkMirrors(); err != nil {
-		return err
+		return fmt.Errorf("audience: %.80q is not an audience", s.Audience)
 	}
 	return s.IdentityBindings.check()
 }
@@ -367,7 +368,8 @@ func bracketed(address string) string {
 }
 
 // PerImage says what the operator did: a password for a repository is of no use
-// for others.
+// for others. The password of a login in Registries is good for all of its
+// registry even so; the kubelet is not told, and asks for each image.
 func (s *Settings) PerImage() bool { return s.Scope == perRepository }
 
 // Anonymous returns the pattern of the login servers that are like one. Under

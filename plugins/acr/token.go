@@ -1,156 +1,133 @@
 package acr
 
 import (
-	"bytes"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"math"
-	"strconv"
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
-	"time"
-
-	"sigs.k8s.io/json"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 )
 
-const (
-	// tokenUser goes with a token as the password.
-	tokenUser = "00000000-0000-0000-0000-000000000000"
-
-	// longestLife bounds what is believed of a token's life. Those of managed
-	// identities live for a day.
-	longestLife = 48 * time.Hour
-
-	// shortLife is what a token of a registry is believed to live that does
-	// not say.
-	shortLife = 5 * time.Minute
-
-	// freshFor is after how long a token of a registry is asked for anew:
-	// switching a registry to attribute-based access control makes those from
-	// before useless.
-	freshFor = 30 * time.Minute
-)
-
-// errEnded is the error of a token that is past its end when it comes.
-var errEnded = errors.New("the answer holds a token that has no life left")
-
-// newCredential makes a credential of a token.
-func newCredential(token string, expires time.Time) (credential.Credential, error) {
-	switch {
-	case token == "":
-		return credential.Credential{}, errors.New("the answer holds no token")
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return credential.Credential{}, errors.New("the answer holds a token with characters that no token has")
-	}
-	now := time.Now()
-	if !expires.After(now) {
-		return credential.Credential{}, fmt.Errorf("%w: it ended at %s, and here it is %s", errEnded, expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	}
-	if latest := now.Add(longestLife); expires.After(latest) {
-		expires = latest
-	}
-	return credential.Credential{Username: tokenUser, Password: credential.NewSecret(token), Expires: expires}, nil
+// refreshToken is a registry token for whoever has an Entra token. It is good for
+// the registry it is from, and for all of it that its owner may do.
+type refreshToken struct {
+	// server is the login server, in lower case.
+	server string
+	// tenant is told to the registry. Empty tells it none.
+	tenant string
+	entra  entraSource
+	caFile string
 }
 
-// entraAnswer is what Entra, the metadata service and AKS answer.
-type entraAnswer struct {
-	AccessToken string `json:"access_token"`
-	// ExpiresIn is a number of seconds, and ExpiresOn seconds since 1970. The
-	// metadata service writes them as texts.
-	ExpiresIn number `json:"expires_in"`
-	ExpiresOn number `json:"expires_on"`
-
-	// What Arc's agent says of whom it answers for.
-	ClientID   string `json:"client_id"`
-	ObjectID   string `json:"object_id"`
-	ResourceID string `json:"msi_res_id"`
+// Key says at which registry, and whose token is exchanged.
+func (s *refreshToken) Key() credential.Key {
+	return slices.Concat([]string{"acr", "exchange", s.server, strings.ToLower(s.tenant)}, s.entra.Key())
 }
 
-// credential returns the token with the earlier of its two ends. What the
-// metadata service remembers of a token's life may be of when it was new.
-func (a entraAnswer) credential(date time.Time) (credential.Credential, error) {
-	now := time.Now()
-	var expires time.Time
-	if a.ExpiresIn > 0 {
-		expires = now.Add(a.ExpiresIn.seconds())
-	}
-	if a.ExpiresOn > 0 {
-		on := byOwnClock(time.Unix(int64(a.ExpiresOn), 0), date, now)
-		if expires.IsZero() || on.Before(expires) {
-			expires = on
-		}
-	}
-	if expires.IsZero() {
-		return credential.Credential{}, errors.New("the answer holds a token that does not say how much life it has")
-	}
-	return newCredential(a.AccessToken, expires)
-}
-
-// registryToken makes the credential of a token of a registry's, which has its
-// end in itself alone.
-func registryToken(token string, date time.Time) (credential.Credential, error) {
-	now := time.Now()
-	expires := now.Add(shortLife)
-	if exp, ok := expiryOf(token); ok {
-		expires = byOwnClock(exp, date, now)
-	}
-	c, err := newCredential(token, expires)
-	c.Refresh = now.Add(freshFor)
-	return c, err
-}
-
-// expiryOf returns what a JWT says of its end. Its signature is the registry's
-// to check, not ours.
-func expiryOf(token string) (time.Time, bool) {
-	_, rest, _ := strings.Cut(token, ".")
-	payload, _, found := strings.Cut(rest, ".")
-	if !found {
-		return time.Time{}, false
-	}
-	claims, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
+// Fetch exchanges the Entra token, which is shared with other registries. One
+// that is kept may be refused in spite of its life: its identity was made anew.
+func (s *refreshToken) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
+	api, err := cloudhttp.API(s.caFile)
 	if err != nil {
-		return time.Time{}, false
+		return credential.Credential{}, s.who().explain(fileProblem(err))
 	}
-	var c struct {
-		Expires number `json:"exp"`
-	}
-	if json.UnmarshalCaseSensitivePreserveInts(claims, &c) != nil || c.Expires <= 0 {
-		return time.Time{}, false
-	}
-	return time.Unix(int64(c.Expires), 0), true
+	return s.fetch(ctx, getter, api)
 }
 
-// byOwnClock translates a server's time into this node's, if the server says
-// what time it is there.
-func byOwnClock(t, date, now time.Time) time.Time {
-	if date.IsZero() {
-		return t
-	}
-	return cloudhttp.ByOwnClock(t, date, now)
+func (s *refreshToken) fetch(ctx context.Context, getter credential.Getter, client *http.Client) (credential.Credential, error) {
+	return credential.Redeem(ctx, getter, s.entra, func(token credential.Secret) (credential.Credential, bool, error) {
+		return s.exchange(ctx, client, token)
+	})
 }
 
-// number is a whole number that may be written as a text. What is neither is
-// zero. It is never more than a time can be.
-type number int64
-
-const largestNumber = number(math.MaxInt64 / int64(time.Second) / 2)
-
-// UnmarshalJSON reads a number or the text of one.
-func (n *number) UnmarshalJSON(data []byte) error {
-	text := string(bytes.Trim(data, `"`))
-	f, err := strconv.ParseFloat(text, 64)
-	switch {
-	case err != nil || math.IsNaN(f) || f < 0:
-		*n = 0
-	case f > float64(largestNumber):
-		*n = largestNumber
-	default:
-		*n = number(f)
+func (s *refreshToken) exchange(ctx context.Context, client *http.Client, token credential.Secret) (c credential.Credential, refused bool, err error) {
+	form := url.Values{
+		"grant_type":   {"access_token"},
+		"service":      {s.server},
+		"access_token": {token.Reveal()},
 	}
-	return nil
+	if s.tenant != "" {
+		form.Set("tenant", s.tenant)
+	}
+	r := call{stage: stageExchange, url: "https://" + s.server + "/oauth2/exchange", form: form}.do(ctx, client)
+	var answer struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	c, err = s.who().readRegistryToken(r, &answer, &answer.RefreshToken)
+	return c, r.unauthorized(), err
 }
 
-func (n number) seconds() time.Duration { return time.Duration(n) * time.Second }
+func (s *refreshToken) who() who {
+	w := s.entra.who()
+	w.tenant = s.tenant
+	return w
+}
+
+// accessToken is a registry token to pull from one repository.
+type accessToken struct {
+	repository string
+	refresh    *refreshToken
+}
+
+// Key says from which repository.
+func (s *accessToken) Key() credential.Key {
+	return slices.Concat([]string{"acr", "repository", s.repository}, s.refresh.Key())
+}
+
+// Fetch asks with the refresh token, which is shared with the other repositories.
+// One that is kept may be refused in spite of its life: it is from before the
+// registry was switched to permissions for repositories.
+func (s *accessToken) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
+	api, err := cloudhttp.API(s.refresh.caFile)
+	if err != nil {
+		return credential.Credential{}, s.who().explain(fileProblem(err))
+	}
+	return s.fetch(ctx, getter, api)
+}
+
+func (s *accessToken) fetch(ctx context.Context, getter credential.Getter, client *http.Client) (credential.Credential, error) {
+	return credential.Redeem(ctx, getter, s.refresh, func(token credential.Secret) (credential.Credential, bool, error) {
+		return s.ask(ctx, client, token)
+	})
+}
+
+func (s *accessToken) ask(ctx context.Context, client *http.Client, token credential.Secret) (c credential.Credential, refused bool, err error) {
+	form := url.Values{
+		"grant_type":    {"refresh_token"},
+		"service":       {s.refresh.server},
+		"scope":         {"repository:" + s.repository + ":pull"},
+		"refresh_token": {token.Reveal()},
+	}
+	r := call{stage: stageToken, url: "https://" + s.refresh.server + "/oauth2/token", form: form}.do(ctx, client)
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	c, err = s.who().readRegistryToken(r, &answer, &answer.AccessToken)
+	return c, r.unauthorized(), err
+}
+
+func (s *accessToken) who() who {
+	w := s.refresh.who()
+	w.repository = s.repository
+	return w
+}
+
+// readRegistryToken reads the token that a registry answered with, or explains
+// why there is none.
+func (w who) readRegistryToken(r reply, answer any, token *string) (credential.Credential, error) {
+	if !r.ok() {
+		return credential.Credential{}, w.explain(r.dissect(nil))
+	}
+	err := r.decode(answer)
+	var c credential.Credential
+	if err == nil {
+		c, err = registryToken(*token, r.date())
+	}
+	if err != nil {
+		return credential.Credential{}, w.explain(r.dissect(err))
+	}
+	return c, nil
+}

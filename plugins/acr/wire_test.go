@@ -116,22 +116,6 @@ func TestEntra(t *testing.T) {
 	}
 }
 
-func TestSecretFiles(t *testing.T) {
-	for name, tc := range map[string]struct{ file, want string }{
-		"absent":         {"/absent/secret", "credentials: /absent/secret: no such file or directory, asking as application " + client + " with the secret in /absent/secret of tenant " + tenant},
-		"empty":          {write(t, "secret", "\n"), ": is empty"},
-		"more than one":  {write(t, "secret", "hunter2hunter2\nhunter3hunter3\n"), ": is more than one line"},
-		"too large":      {write(t, "secret", strings.Repeat("x", 2<<20)), ": is larger than 1 MiB"},
-		"not for others": {t.TempDir(), ": is not a regular file"},
-	} {
-		app := &application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, proof: secretProof{file: tc.file}}
-		_, err := app.fetch(t.Context(), nil, (&service{t: t}).client())
-		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter") {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
-}
-
 // Certificate authorities that can not be read are the node's mistake.
 func TestCertificateAuthoritiesThatAreNotThere(t *testing.T) {
 	const file = "/absent/ca.crt"
@@ -174,7 +158,7 @@ func TestExchange(t *testing.T) {
 	} {
 		s := &service{t: t, answers: []answer{{200, `{"refresh_token":"` + token + `"}`, nil}}}
 		refresh := &refreshToken{server: "a.azurecr.io", tenant: tc.tenant, entra: &managedIdentity{}}
-		c, err := refresh.exchange(t.Context(), s.client(), credential.NewSecret("entra-token"))
+		c, _, err := refresh.exchange(t.Context(), s.client(), credential.NewSecret("entra-token"))
 		if err != nil || c.Password.Reveal() != token || c.Username != tokenUser {
 			t.Fatalf("%s: got %+v, %v", name, c, err)
 		}
@@ -206,7 +190,7 @@ func TestLogin(t *testing.T) {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	s.login.PasswordFile = "/absent/password"
-	if _, err := s.Fetch(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "credentials: /absent/password: no such file or directory, asking as user admin") {
+	if _, err := s.Fetch(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "credentials: no such file or directory: /absent/password, asking as user admin") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -264,7 +248,7 @@ func TestAnswersOfNoUse(t *testing.T) {
 		`{"refresh_token":"` + jwt(`{"exp":12}`) + `"}`: "no life left",
 	} {
 		s := &service{t: t, answers: []answer{{200, body, nil}}}
-		_, err := (&refreshToken{server: "a.azurecr.io", entra: &managedIdentity{}}).exchange(t.Context(), s.client(), credential.NewSecret("x"))
+		_, _, err := (&refreshToken{server: "a.azurecr.io", entra: &managedIdentity{}}).exchange(t.Context(), s.client(), credential.NewSecret("x"))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "eyJ") {
 			t.Errorf("%s: got %v", body, err)
 		}

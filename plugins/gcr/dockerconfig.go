@@ -52,7 +52,7 @@ func (s *dockerConfig) Fetch(ctx context.Context, _ credential.Getter) (credenti
 		p := server.problem(err)
 		advice := ""
 		if p.status == http.StatusNotFound && !p.impostor() {
-			p.text, advice = "the instance has no attribute "+s.attribute(), ": set it, or leave --authFlow away"
+			p.text, advice = "the instance has no attribute "+s.attribute(), ": set it, or leave out --authFlow"
 		}
 		return credential.Credential{}, &credential.Failure{Err: fmt.Errorf("%s%s", p, advice), Permanent: p.hopeless(), RetryAfter: p.retryAfter}
 	}

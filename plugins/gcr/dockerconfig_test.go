@@ -89,7 +89,7 @@ func TestDockerPassword(t *testing.T) {
 	}{
 		"in the attribute":         {values: map[string]string{"google-dockercfg": document}, want: "jane"},
 		"nothing for an image":     {values: map[string]string{"google-dockercfg": document}, image: "quay.io/app"},
-		"no attribute":             {wantErr: "the instance has no attribute google-dockercfg: set it, or leave --authFlow away"},
+		"no attribute":             {wantErr: "the instance has no attribute google-dockercfg: set it, or leave out --authFlow"},
 		"not a configuration":      {values: map[string]string{"google-dockercfg": "hunter2hunter2"}, wantErr: "google-dockercfg: is not a docker configuration"},
 		"by URL, on this node":     {byURL: true, values: map[string]string{"google-dockercfg-url": elsewhere.URL + "/config\n"}, want: "jane"},
 		"by URL, in the clear":     {byURL: true, values: map[string]string{"google-dockercfg-url": "http://192.0.2.1/config"}, wantErr: `google-dockercfg-url: is an address of "192.0.2.1" that is not https`},

@@ -58,20 +58,13 @@ func (s *impersonated) Key() credential.Key {
 // shared with whatever else is asked for with it, and replaced if IAM does not
 // take it any more.
 func (s *impersonated) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
-	own, err := getter.Get(ctx, s.self)
-	if err != nil {
-		return credential.Credential{}, err
-	}
-	c, last, err := s.generate(ctx, own.Password)
-	if last.status == http.StatusUnauthorized {
-		if other, renewErr := getter.Renew(ctx, s.self, own); renewErr == nil && other.Password.Reveal() != own.Password.Reveal() {
-			c, last, err = s.generate(ctx, other.Password)
+	return credential.Redeem(ctx, getter, s.self, func(own credential.Secret) (credential.Credential, bool, error) {
+		c, last, err := s.generate(ctx, own)
+		if err != nil {
+			return credential.Credential{}, last.status == http.StatusUnauthorized, s.who().explain(dissect(err, last))
 		}
-	}
-	if err != nil {
-		return credential.Credential{}, s.who().explain(dissect(err, last))
-	}
-	return c, nil
+		return c, false, nil
+	})
 }
 
 // generate asks with one token.

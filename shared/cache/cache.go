@@ -99,18 +99,39 @@ func (c *Cache) Renew(ctx context.Context, source credential.Source, refused cre
 		return refused, nil // and only just new
 	}
 	key := source.Key()
-	g := &get{Cache: c, source: source, key: key, name: nameOf(key), refused: refused.Password}
-	return g.lead(ctx)
+	g := &get{Cache: c, source: source, key: key, name: nameOf(key)}
+	slot, err := g.lock(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return credential.Credential{}, err
+		}
+		return refused, nil // which was not kept, and so is new
+	}
+	defer slot.release()
+
+	e := g.read()
+	now := g.clock()
+	switch {
+	case e.usable(now) && !e.renewable(refused.Password.Reveal(), now):
+		return e.credential(now), nil
+	case e.failed(now):
+		return credential.Credential{}, e.failure(now)
+	}
+	if err := slot.reserve(); err != nil {
+		g.log.Warn("credential cache cannot be written; what was refused is not renewed", "error", err)
+		return refused, nil
+	}
+	attempt, cancel := context.WithTimeout(ctx, refreshBudget)
+	defer cancel()
+	return g.fetch(attempt, slot, e)
 }
 
-// get is one call of Get or Renew.
+// get is what a call of Get or Renew is about.
 type get struct {
 	*Cache
 	source credential.Source
 	key    credential.Key
 	name   string
-	// refused is what Renew was called for, or empty.
-	refused credential.Secret
 	// warned is the last that was said of the entry; it is said once.
 	warned string
 }
@@ -160,10 +181,10 @@ func (g *get) refresh(ctx context.Context, e entry) (credential.Credential, erro
 // and whoever had to wait for it finds the answer there. A process that is
 // killed loses the lock, and the next one takes over.
 func (g *get) lead(ctx context.Context) (credential.Credential, error) {
-	slot, err := g.store.lock(ctx, g.name)
+	slot, err := g.lock(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return credential.Credential{}, fmt.Errorf("waiting for another process that asks for the same credential: %w", context.Cause(ctx))
+			return credential.Credential{}, err
 		}
 		g.log.Warn("credential cache cannot be used; asking the cloud without it", "error", err)
 		return g.fetch(ctx, nil, entry{})
@@ -173,7 +194,7 @@ func (g *get) lead(ctx context.Context) (credential.Credential, error) {
 	e := g.read()
 	now := g.clock()
 	switch {
-	case e.usable(now) && !g.renews(e, now):
+	case e.usable(now):
 		return e.credential(now), nil
 	case e.failed(now):
 		return credential.Credential{}, e.failure(now)
@@ -188,10 +209,13 @@ func (g *get) lead(ctx context.Context) (credential.Credential, error) {
 	return g.fetch(ctx, slot, e)
 }
 
-// renews reports whether an entry that could be served is to be asked for anew:
-// it is the one that was refused, and neither new nor was that just tried.
-func (g *get) renews(e entry, now Instant) bool {
-	return !g.refused.Empty() && e.Held.Password == g.refused.Reveal() && now.since(e.Held.At) >= justNew && !e.failed(now)
+// lock locks the entry, and waits for others that have.
+func (g *get) lock(ctx context.Context) (*slot, error) {
+	slot, err := g.store.lock(ctx, g.name)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("waiting for another process that asks for the same credential: %w", context.Cause(ctx))
+	}
+	return slot, err
 }
 
 // fetch asks the cloud and records what came of it in the slot, if there is

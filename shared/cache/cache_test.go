@@ -439,9 +439,53 @@ func TestRenew(t *testing.T) {
 	if got, err := cache.Renew(t.Context(), cloud, second); err == nil {
 		t.Errorf("got %+v", got)
 	}
+	clock.run(50 * time.Second)
 	wantToken(t, renew(second), "token-2")
 	wantToken(t, mustGet(t, cache, cloud), "token-2")
 	wantCalls(t, cloud, 4)
+}
+
+// What could be served is not waited for as what could not.
+func TestARenewalIsShort(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	first := mustGet(t, cache, issuing(clock, time.Hour))
+	clock.run(2 * time.Minute)
+	slow := &slowCloud{fakeCloud: issuing(clock, time.Hour)}
+	if _, err := cache.Renew(t.Context(), slow, first); err != nil || slow.left > refreshBudget || slow.left == 0 {
+		t.Errorf("%s to renew in, %v", slow.left, err)
+	}
+}
+
+// slowCloud remembers how much time it was given.
+type slowCloud struct {
+	*fakeCloud
+	left time.Duration
+}
+
+func (s *slowCloud) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		s.left = time.Until(deadline)
+	}
+	return s.fakeCloud.Fetch(ctx, getter)
+}
+
+// What can not be kept is always new.
+func TestWithoutAFolderNothingIsRenewed(t *testing.T) {
+	clock := newClock()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cache := New(Options{Dir: filepath.Join(file, "cache"), Clock: clock.now})
+	cloud := issuing(clock, time.Hour)
+	first := mustGet(t, cache, cloud)
+	got, err := cache.Renew(t.Context(), cloud, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantToken(t, got, "token-1")
+	wantCalls(t, cloud, 1)
 }
 
 func TestRenewWithoutACache(t *testing.T) {

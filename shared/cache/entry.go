@@ -152,6 +152,14 @@ func (e entry) failed(now Instant) bool {
 	return e.Failed != nil && now.since(e.Failed.At) < e.Failed.Retry
 }
 
+// renewable reports whether a credential that can be served is to be asked for
+// anew, as it was refused: it is that one, it is not new, and no attempt has just
+// failed.
+func (e entry) renewable(refused string, now Instant) bool {
+	return e.Held.Password == refused && now.since(e.Held.At) >= justNew &&
+		(e.Failed == nil || now.since(e.Failed.At) >= justNew)
+}
+
 // stale reports whether nothing in the entry is worth keeping.
 func (e entry) stale(now Instant) bool {
 	return !e.usable(now) && (e.Failed == nil || now.since(e.Failed.At) > e.Failed.Retry+keepFailure)

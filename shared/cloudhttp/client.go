@@ -1,7 +1,8 @@
-// Package cloudhttp holds the HTTP clients that talk to clouds: one for
-// metadata services on the node's own link, one for APIs across the network.
+// Package cloudhttp holds the HTTP clients that talk to clouds: for metadata
+// services on the node's own link, for APIs across the network, and for one
+// server that is known by its address.
 //
-// Neither follows a redirect, because requests carry tokens. Both bound every
+// None follows a redirect, because requests carry tokens. All bound every
 // attempt and every body, and retry what may pass by itself for as long as the
 // request's context lets them.
 package cloudhttp

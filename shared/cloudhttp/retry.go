@@ -29,7 +29,7 @@ type policy struct {
 	// is lengthened by up to a quarter. Where there is no answer, the bounds
 	// above hold.
 	waits []time.Duration
-	// passing are more statuses that may pass by themselves.
+	// passing are further statuses that are worth another attempt.
 	passing []int
 }
 

@@ -1,6 +1,5 @@
 // Package credential holds the words that every plugin and the core share:
-// what a credential is, where one comes from, and who asks for it. It has no
-// behaviour of its own.
+// what a credential is, where one comes from, and who asks for it.
 package credential
 
 import (

@@ -62,7 +62,7 @@ func named(text string) string {
 		name, rest := text[:at], text[at+1:]
 		b.WriteString(text[:at+1])
 		text = rest
-		if !namesSecret(name) || strings.HasPrefix(rest, " ") && isPath(name) {
+		if !namesSecret(name) {
 			continue
 		}
 		value := strings.TrimLeft(rest, " \t\"'")
@@ -90,13 +90,6 @@ func namesSecret(text string) bool {
 		}
 	}
 	return false
-}
-
-// isPath reports whether text ends in the path of a file, of which an error
-// says after a colon what is wrong with it. What a URL asks for is none.
-func isPath(text string) bool {
-	word := text[strings.LastIndexAny(text, " \t\r\n\"'")+1:]
-	return strings.IndexAny(word, `/\`) == 0 && !strings.ContainsAny(word, "?&")
 }
 
 // tokens replaces every run of token characters that is a JWT or too long to

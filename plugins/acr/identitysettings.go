@@ -46,7 +46,7 @@ type Identity struct {
 	ClientCertificateFile         string `json:"clientCertificateFile,omitempty"`
 	ClientCertificatePasswordFile string `json:"clientCertificatePasswordFile,omitempty"`
 
-	// FederatedTokenFile holds a token of Kubernetes' that vouches for the
+	// FederatedTokenFile holds a Kubernetes token that vouches for the
 	// application. It is read at each refresh.
 	FederatedTokenFile string `json:"federatedTokenFile,omitempty"`
 
