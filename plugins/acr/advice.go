@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+
+	"regcred/shared/cloudhttp"
 )
 
 // advice says what to do about a problem, or nothing where that is plain.
@@ -50,7 +52,7 @@ func (w who) machineAdvice(p problem) string {
 		return "the answer did not come to its end; the next attempt is made after a pause"
 	case errors.Is(p.err, errEcho):
 		return "bring the Connected Machine agent up to date: older ones pass over which identity is asked for"
-	case p.stage == stageArc && (p.refused() || p.status == 0):
+	case p.stage == stageArc && (cloudhttp.Refused(p.err) || p.status == 0):
 		return "is the Connected Machine agent (himds) installed and running?"
 	case p.stage == stageArc && p.status == http.StatusUnauthorized:
 		return proofAdvice(p.err)
@@ -64,7 +66,7 @@ func (w who) machineAdvice(p problem) string {
 		return "the machine has no system-assigned identity, or it has several others: assign one, or name it with --client-id or userAssignedIdentityID"
 	case p.status == http.StatusForbidden:
 		return "something denies this process the metadata service: check the node's network policies and proxies"
-	case p.refused():
+	case cloudhttp.Refused(p.err):
 		return "the metadata service does not listen, or not yet; " + elsewhere
 	case p.status == 0:
 		return "there is no metadata service here, or it does not answer; " + elsewhere

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"sigs.k8s.io/json"
@@ -75,28 +74,11 @@ func (r reply) dissect(err error) problem {
 
 // String is the problem on one line.
 func (p problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.stage)
-	if p.host != "" {
-		b.WriteString(" at " + p.host)
-	}
-	b.WriteString(":")
-	if p.status != 0 {
-		fmt.Fprintf(&b, " status %d", p.status)
-	}
-	if p.code != "" {
-		b.WriteString(" " + p.code)
-	}
-	if p.text != "" {
-		if p.code != "" {
-			b.WriteString(":")
-		}
-		b.WriteString(" " + p.text)
-	}
+	report := cloudhttp.Report{Stage: p.stage, Host: p.host, Status: p.status, Code: p.code, Text: p.text}
 	if p.correlation != "" {
-		b.WriteString(" (correlation id " + p.correlation + ")")
+		report.ID = "correlation id " + p.correlation
 	}
-	return b.String()
+	return report.String()
 }
 
 // readFailure returns what the body of a failure says. Entra and the metadata
@@ -157,15 +139,6 @@ func bounded(text string, most int) string {
 	return strings.TrimSpace(strings.ToValidUTF8(text, ""))
 }
 
-// refused reports whether nothing listens, or not yet.
-func (p problem) refused() bool { return errors.Is(p.err, syscall.ECONNREFUSED) }
-
-// unreachable reports whether no connection came about.
-func (p problem) unreachable() bool {
-	dial, ok := errors.AsType[*net.OpError](p.err)
-	return ok && dial.Op == "dial"
-}
-
 // unknownHost reports whether the host has no address.
 func (p problem) unknownHost() bool {
 	lookup, ok := errors.AsType[*net.DNSError](p.err)
@@ -183,8 +156,8 @@ func (p problem) hopeless() bool {
 		return true
 	case p.broken:
 		return false
-	case p.ofMachine() && p.unreachable():
-		return !p.refused()
+	case p.ofMachine() && cloudhttp.Unreachable(p.err):
+		return !cloudhttp.Refused(p.err)
 	case p.ofMachine() && (p.status == http.StatusNotFound || p.status == http.StatusGone):
 		return false // as long as it is being updated
 	default:

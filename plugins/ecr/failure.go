@@ -3,7 +3,6 @@ package ecr
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -90,29 +89,20 @@ func serviceName(id string) string {
 
 // String is the problem on one line.
 func (p problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.service)
-	if p.service == "" {
-		b.WriteString("aws")
+	report := cloudhttp.Report{Stage: p.service, Host: p.host, Status: p.status, Code: p.code, Text: p.text}
+	if report.Stage == "" {
+		report.Stage = "aws"
 	}
 	if p.operation != "" {
-		b.WriteString(": " + p.operation)
+		report.Stage += ": " + p.operation
 	}
-	if p.host != "" {
-		b.WriteString(" at " + p.host)
+	if p.code == "UnknownError" {
+		report.Code = ""
 	}
-	b.WriteString(":")
-	if p.status != 0 {
-		fmt.Fprintf(&b, " status %d", p.status)
-	}
-	if p.code != "" && p.code != "UnknownError" {
-		fmt.Fprintf(&b, " %s:", p.code)
-	}
-	b.WriteString(" " + p.text)
 	if p.requestID != "" {
-		fmt.Fprintf(&b, " (request %s)", p.requestID)
+		report.ID = "request " + p.requestID
 	}
-	return b.String()
+	return report.String()
 }
 
 // refusals are the codes for which trying again changes nothing until somebody
@@ -144,8 +134,7 @@ func (p problem) noService() bool {
 	if p.service != "imds" {
 		return false
 	}
-	var dial *net.OpError
-	return p.status == http.StatusForbidden || p.disabled() || errors.As(p.err, &dial) && dial.Op == "dial"
+	return p.status == http.StatusForbidden || p.disabled() || cloudhttp.Unreachable(p.err)
 }
 
 // disabled reports whether the environment forbids asking the metadata

@@ -3,10 +3,8 @@ package gcr
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
-	"syscall"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -73,34 +71,7 @@ func stageOf(host string) string {
 
 // String is the problem on one line.
 func (p problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.stage)
-	if p.host != "" {
-		b.WriteString(" at " + p.host)
-	}
-	b.WriteString(":")
-	if p.status != 0 {
-		fmt.Fprintf(&b, " status %d", p.status)
-	}
-	if p.code != "" {
-		b.WriteString(" " + p.code)
-	}
-	if p.text != "" {
-		if p.code != "" {
-			b.WriteString(":")
-		}
-		b.WriteString(" " + p.text)
-	}
-	return b.String()
-}
-
-// refused reports whether nothing listens, or not yet.
-func (p problem) refused() bool { return errors.Is(p.err, syscall.ECONNREFUSED) }
-
-// unreachable reports whether no connection came about.
-func (p problem) unreachable() bool {
-	var dial *net.OpError
-	return errors.As(p.err, &dial) && dial.Op == "dial"
+	return cloudhttp.Report{Stage: p.stage, Host: p.host, Status: p.status, Code: p.code, Text: p.text}.String()
 }
 
 // impostor reports whether something answered that is not Google's metadata
@@ -116,8 +87,8 @@ func (p problem) hopeless() bool {
 	switch {
 	case p.host == "" || p.impostor() || errors.Is(p.cause, errScope) || errors.Is(p.cause, errUniverse):
 		return true
-	case p.stage == "metadata" && p.unreachable():
-		return !p.refused()
+	case p.stage == "metadata" && cloudhttp.Unreachable(p.err):
+		return !cloudhttp.Refused(p.err)
 	default:
 		return p.status >= 300 && p.status < 500 && p.status != http.StatusTooManyRequests &&
 			p.status != http.StatusRequestTimeout && p.status != http.StatusUnauthorized
@@ -184,9 +155,9 @@ func (p problem) metadataAdvice() string {
 		return "the metadata endpoint is disabled for this instance, or refuses this process: see disable-legacy-endpoints and metadata concealment"
 	case p.status == http.StatusTooManyRequests || p.status >= 500:
 		return "the metadata server is throttled or at fault; the next attempt is made after a pause"
-	case p.refused():
+	case cloudhttp.Refused(p.err):
 		return "the metadata server does not listen, or not yet; " + elsewhere
-	case p.unreachable() || cloudhttp.IsMetadata(p.host) && p.status == 0:
+	case cloudhttp.Unreachable(p.err) || cloudhttp.IsMetadata(p.host) && p.status == 0:
 		return "there is no metadata server here, or it does not answer; " + elsewhere
 	default:
 		return ""

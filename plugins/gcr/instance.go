@@ -54,7 +54,7 @@ func (s *instance) Fetch(ctx context.Context, _ credential.Getter) (credential.C
 			return c, nil
 		}
 		// GKE's metadata server begins to listen some seconds after a node.
-		if !p.refused() || number > 3 || cloudhttp.Sleep(ctx, time.Second) != nil {
+		if !cloudhttp.Refused(p.err) || number > 3 || cloudhttp.Sleep(ctx, time.Second) != nil {
 			return credential.Credential{}, who{}.explain(*p)
 		}
 	}
