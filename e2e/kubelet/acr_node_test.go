@@ -2,7 +2,6 @@ package kubelet_test
 
 import (
 	"fmt"
-	"maps"
 	"testing"
 	"time"
 
@@ -114,14 +113,5 @@ var askACRNode = calls{"imds GetToken": 1, "acr Exchange": 1}
 // last time.
 func (n *acrNode) wantCalls(want calls) {
 	n.t.Helper()
-	got := calls{}
-	for _, call := range n.cloud.Calls.All() {
-		got[call.Service+" "+call.Operation]++
-	}
-	if !maps.Equal(got, want) {
-		n.t.Errorf("the cloud was asked %v, want %v", got, want)
-	}
-	if len(n.cloud.Calls.Violations()) == 0 {
-		n.cloud.Calls.Reset()
-	}
+	wantCalls(n.t, n.cloud, want)
 }

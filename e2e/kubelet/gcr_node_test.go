@@ -2,7 +2,6 @@ package kubelet_test
 
 import (
 	"fmt"
-	"maps"
 	"testing"
 	"time"
 
@@ -83,16 +82,7 @@ var askGCRNode = calls{"metadata GetToken": 1, "metadata GetUniverse": 1, "metad
 // last time.
 func (n *gcrNode) wantCalls(want calls) {
 	n.t.Helper()
-	got := calls{}
-	for _, call := range n.cloud.Calls.All() {
-		got[call.Service+" "+call.Operation]++
-	}
-	if !maps.Equal(got, want) {
-		n.t.Errorf("the cloud was asked %v, want %v", got, want)
-	}
-	if len(n.cloud.Calls.Violations()) == 0 {
-		n.cloud.Calls.Reset()
-	}
+	wantCalls(n.t, n.cloud, want)
 }
 
 // gcrImages are distinct images of one registry.

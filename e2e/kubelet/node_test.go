@@ -2,7 +2,6 @@ package kubelet_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -80,9 +79,6 @@ func (n *node) wantAll(answers []wire.Answer, role string) {
 	}
 }
 
-// calls counts what the cloud was asked.
-type calls map[string]int
-
 // askNode is what it takes to get the node's credential, once.
 var askNode = calls{
 	"imds PutToken":             1,
@@ -95,16 +91,7 @@ var askNode = calls{
 // last time.
 func (n *node) wantCalls(want calls) {
 	n.t.Helper()
-	got := calls{}
-	for _, call := range n.cloud.Calls.All() {
-		got[call.Service+" "+call.Operation]++
-	}
-	if !maps.Equal(got, want) {
-		n.t.Errorf("the cloud was asked %v, want %v", got, want)
-	}
-	if len(n.cloud.Calls.Violations()) == 0 {
-		n.cloud.Calls.Reset()
-	}
+	wantCalls(n.t, n.cloud, want)
 }
 
 // images are distinct images of the one registry.
