@@ -45,11 +45,19 @@ func (m *mirrors) Set(text string) error {
 		*m.to, m.changed = map[string]string{}, true
 	}
 	for source, target := range parsed {
-		if other, twice := (*m.to)[source]; twice && other != target {
-			return fmt.Errorf("%.80q has two mirrors", source)
+		if err := addMirror(*m.to, source, target); err != nil {
+			return err
 		}
-		(*m.to)[source] = target
 	}
+	return nil
+}
+
+// addMirror adds a mirror, of which a registry has one.
+func addMirror(to map[string]string, source, target string) error {
+	if other, twice := to[source]; twice && other != target {
+		return fmt.Errorf("%.80q has two mirrors", source)
+	}
+	to[source] = target
 	return nil
 }
 
@@ -65,10 +73,9 @@ func parseMirrors(text string) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%.80q %w", pair, err)
 		}
-		if other, twice := parsed[source]; twice && other != target {
-			return nil, fmt.Errorf("%.80q has two mirrors", source)
+		if err := addMirror(parsed, source, target); err != nil {
+			return nil, err
 		}
-		parsed[source] = target
 	}
 	return parsed, nil
 }

@@ -2,8 +2,6 @@ package aws
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,18 +13,10 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 )
 
-// TestMain enters a namespace where it can: most tests need none.
-func TestMain(m *testing.M) {
-	if err := cloud.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		if !errors.Is(err, cloud.ErrUnsupported) {
-			os.Exit(1)
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(cloudtest.RunFake(m)) }
 
 const (
 	nodeRole  = "arn:aws:iam::123456789012:role/eks/node"

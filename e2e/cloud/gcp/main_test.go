@@ -2,8 +2,6 @@ package gcp
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,19 +10,11 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/oidc"
 )
 
-// TestMain enters a namespace where it can: most tests need none.
-func TestMain(m *testing.M) {
-	if err := cloud.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		if !errors.Is(err, cloud.ErrUnsupported) {
-			os.Exit(1)
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(cloudtest.RunFake(m)) }
 
 const (
 	nodeAccount = "node@example-project.iam.gserviceaccount.com"
