@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -23,12 +24,9 @@ func Match(pattern, image string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("image %q: %w", image, errors.Unwrap(err))
 	}
-	if want.Port() != got.Port() || !strings.HasPrefix(got.Path, want.Path) {
-		return false, nil
-	}
-	globs := strings.Split(want.Hostname(), ".")
-	labels := strings.Split(got.Hostname(), ".")
-	if len(globs) != len(labels) {
+	globs, wantPort := splitHost(want)
+	labels, gotPort := splitHost(got)
+	if wantPort != gotPort || len(globs) != len(labels) || !strings.HasPrefix(got.Path, want.Path) {
 		return false, nil
 	}
 	for i, glob := range globs {
@@ -41,4 +39,15 @@ func Match(pattern, image string) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// splitHost returns the labels of a host, and its port. An address of IPv6
+// without a port keeps its brackets, which then are a glob's: it does not even
+// match itself.
+func splitHost(u *url.URL) (labels []string, port string) {
+	host, port, err := net.SplitHostPort(u.Host)
+	if err != nil {
+		host, port = u.Host, ""
+	}
+	return strings.Split(host, "."), port
 }

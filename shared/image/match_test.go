@@ -41,6 +41,7 @@ func TestMatch(t *testing.T) {
 		{"a?.example.com", "ab.example.com/a", false},
 		{"[2001:db8::1]:5000", "[2001:db8::1]:5000/a", true},
 		{"[2001:db8::1]", "[2001:db8::1]:5000/a", false},
+		{"[2001:db8::1]", "[2001:db8::1]/a", false},
 		{"10.0.0.*", "10.0.0.9/a", true},
 	} {
 		if got, err := image.Match(tc.pattern, tc.image); err != nil || got != tc.want {

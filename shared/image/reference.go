@@ -60,20 +60,20 @@ func Parse(ref string) (Reference, error) {
 
 func parse(ref string) (Reference, error) {
 	if ref == "" {
-		return Reference{}, errors.New("is empty")
+		return Reference{}, errors.New("empty")
 	}
 	if len(ref) > maxReference {
-		return Reference{}, fmt.Errorf("is longer than %d bytes", maxReference)
+		return Reference{}, fmt.Errorf("longer than %d bytes", maxReference)
 	}
 	if isHex64(ref) {
-		return Reference{}, errors.New("is an image ID, not a name")
+		return Reference{}, errors.New("an image ID, not a name")
 	}
 
 	var r Reference
 	name, digest, found := strings.Cut(ref, "@")
 	if found {
 		if !isDigest(digest) {
-			return Reference{}, errors.New("has an invalid digest")
+			return Reference{}, errors.New("invalid digest")
 		}
 		r.Digest = digest
 	}
@@ -82,7 +82,7 @@ func parse(ref string) (Reference, error) {
 	if colon := strings.LastIndexByte(path, ':'); colon >= 0 {
 		path, r.Tag = path[:colon], path[colon+1:]
 		if !isTag(r.Tag) {
-			return Reference{}, errors.New("has an invalid tag")
+			return Reference{}, errors.New("invalid tag")
 		}
 	}
 
@@ -99,7 +99,7 @@ func parse(ref string) (Reference, error) {
 	}
 	r.Repository = path
 	if len(host)+1+len(path) > maxName {
-		return Reference{}, fmt.Errorf("has a name longer than %d bytes", maxName)
+		return Reference{}, fmt.Errorf("name longer than %d bytes", maxName)
 	}
 	return r, nil
 }
@@ -121,11 +121,11 @@ func splitRegistry(name string) (host, path string) {
 
 func checkPath(path string) error {
 	if path == "" {
-		return errors.New("has no repository name")
+		return errors.New("no repository name")
 	}
 	for component := range strings.SplitSeq(path, "/") {
 		if !isPathComponent(component) {
-			return errors.New("has an invalid repository name (lower-case letters, digits, and single separators between them)")
+			return errors.New("invalid repository name (lower-case letters, digits, and single separators between them)")
 		}
 	}
 	return nil
@@ -189,8 +189,8 @@ func isDigest(s string) bool {
 	case "sha512":
 		return len(hex) == 128 && strings.ToLower(hex) == hex
 	}
-	// Only registered algorithms can be checked, and an unregistered one can
-	// not be pulled.
+	// Only registered algorithms can be checked, and an unregistered one cannot
+	// be pulled.
 	return false
 }
 

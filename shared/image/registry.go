@@ -26,12 +26,12 @@ func ParseRegistry(s string) (Registry, error) {
 		inner, ok = strings.CutSuffix(inner, "]")
 		address, err := netip.ParseAddr(inner)
 		if !ok || err != nil || !address.Is6() || address.Zone() != "" {
-			return Registry{}, errors.New("has an invalid IPv6 address as registry")
+			return Registry{}, errors.New("invalid IPv6 address as registry")
 		}
 	} else {
 		for label := range strings.SplitSeq(host, ".") {
 			if !isLabel(label) {
-				return Registry{}, errors.New("has an invalid registry host")
+				return Registry{}, errors.New("invalid registry host")
 			}
 		}
 	}
@@ -70,7 +70,7 @@ func splitPort(s string) (host, port string, err error) {
 	host, port = s[:colon], s[colon+1:]
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || number == 0 {
-		return "", "", errors.New("has an invalid registry port")
+		return "", "", errors.New("invalid registry port")
 	}
 	return host, port, nil
 }
