@@ -18,77 +18,92 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
+	"regcred/shared/file"
 )
 
-// certificateProof is a certificate, by whose key a statement is signed that
-// one is the application.
-type certificateProof struct {
-	file         string
-	passwordFile string
-	// azureConfig is the file that password was in, if there is no
-	// passwordFile.
-	azureConfig string
-	password    credential.Secret
+// certificateAuth is a certificate, by whose key a statement is signed that the
+// bearer is the application.
+type certificateAuth struct {
+	// file is named by setting.
+	file, setting string
+
+	// passwordFile, or else password, is set by passwordSetting.
+	passwordFile, passwordSetting string
+	password                      credential.Secret
 }
 
-func (p certificateProof) key() []string {
-	return []string{clientCertificate, p.file, p.passwordFile, p.azureConfig}
-}
-
-func (p certificateProof) describe(w *who) {
-	w.name += " with the certificate in " + p.file
-	w.file = p.file
-}
-
-func (p certificateProof) add(form url.Values, endpoint string) error {
-	text, err := readFile(p.file)
-	if err != nil {
-		return err
+func (a certificateAuth) key() []string {
+	key := []string{clientCertificate, a.file, a.passwordFile}
+	if !a.password.Empty() {
+		key = append(key, a.passwordSetting)
 	}
-	password := p.password
-	if p.passwordFile != "" {
-		if password, err = readSecret(p.passwordFile); err != nil {
-			return err
+	return key
+}
+
+func (a certificateAuth) as(application string) string {
+	return application + " with the certificate in " + a.file
+}
+
+func (a certificateAuth) add(form url.Values, endpoint string) *credential.Failure {
+	const what, unfit = "the application's certificate", "cannot be used"
+	text, err := file.Read(a.file)
+	if err != nil {
+		return onNode(what, a.setting, unread, fmt.Errorf("%w: %s", err, a.file))
+	}
+	password := a.password
+	if a.passwordFile != "" {
+		if password, err = file.ReadSecret(a.passwordFile); err != nil {
+			return onNode("the PFX's password", a.passwordSetting, unread, err)
 		}
 	}
 	c, err := parseCertificate(text, password)
 	if errors.Is(err, errPassword) {
-		err = p.passwordError()
+		return onNode(what, a.setting, unfit, a.errPassword(password))
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, p.file)
+		return onNode(what, a.setting, unfit, fmt.Errorf("%w: %s", err, a.file))
 	}
 	assertion, err := c.assertion(form.Get("client_id"), endpoint, time.Now())
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, p.file)
+		return onNode(what, a.setting, unfit, fmt.Errorf("%w: %s", err, a.file))
 	}
 	addAssertion(form, assertion)
 	return nil
 }
 
-// passwordError says which password does not open the file.
-func (p certificateProof) passwordError() error {
+func (a certificateAuth) diagnose(code, _ string) (cloudhttp.Diagnosis, bool) {
+	switch code {
+	case "AADSTS700027":
+		return diagnosis("the certificate in "+a.file+" has expired, or is not one of the application's", "add the current one to the application")
+	case "AADSTS700024":
+		return diagnosis("what was signed with the certificate in "+a.file+" is not valid at Entra's time", "check the node's clock")
+	}
+	return cloudhttp.Diagnosis{}, false
+}
+
+// errPassword says which password does not open the file.
+func (a certificateAuth) errPassword(password credential.Secret) error {
 	switch {
-	case p.passwordFile != "":
-		return fmt.Errorf("%w than that in %s (clientCertificatePasswordFile)", errPassword, p.passwordFile)
-	case p.azureConfig != "":
-		return fmt.Errorf("%w than aadClientCertPassword in %s", errPassword, p.azureConfig)
+	case password.Empty():
+		return fmt.Errorf("%w, see %s: %s", errPassword, a.passwordSetting, a.file)
+	case a.passwordFile != "":
+		return fmt.Errorf("%w, and not that in %s (%s): %s", errPassword, a.passwordFile, a.passwordSetting, a.file)
 	default:
-		// What follows the word and a colon would be hidden.
-		return errors.New("the PFX needs a password, see clientCertificatePasswordFile")
+		return fmt.Errorf("%w, and not %s: %s", errPassword, a.passwordSetting, a.file)
 	}
 }
 
 // errPassword is the error of a PFX that the password does not open.
-var errPassword = errors.New("the PFX has another password")
+var errPassword = errors.New("the PFX has a password")
 
 // certificate is an application's certificate with its private key and those
-// that stand above it.
+// that stand between it and its authority.
 type certificate struct {
-	leaf  *x509.Certificate
-	above []*x509.Certificate
-	key   *rsa.PrivateKey
+	leaf          *x509.Certificate
+	intermediates []*x509.Certificate
+	key           *rsa.PrivateKey
 }
 
 // parseCertificate reads PEM, or else PFX. Errors do not repeat what is in it.
@@ -96,14 +111,14 @@ func parseCertificate(text []byte, password credential.Secret) (certificate, err
 	if bytes.Contains(text, []byte("-----BEGIN ")) {
 		return parsePEM(text)
 	}
-	key, leaf, above, err := pkcs12.DecodeChain(text, password.Reveal())
+	key, leaf, intermediates, err := pkcs12.DecodeChain(text, password.Reveal())
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption):
 		return certificate{}, errPassword
 	case err != nil:
 		return certificate{}, errors.New("the file is neither PEM nor a PFX of one key and its certificates")
 	}
-	return newCertificate(key, append([]*x509.Certificate{leaf}, above...))
+	return newCertificate(key, append([]*x509.Certificate{leaf}, intermediates...))
 }
 
 func parsePEM(text []byte) (certificate, error) {
@@ -114,7 +129,7 @@ func parsePEM(text []byte) (certificate, error) {
 		case "CERTIFICATE":
 			c, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
-				return certificate{}, errors.New("the file holds a certificate that can not be read")
+				return certificate{}, errors.New("the file holds a certificate that cannot be read")
 			}
 			certificates = append(certificates, c)
 		case "EC PRIVATE KEY":
@@ -133,7 +148,7 @@ func parsePEM(text []byte) (certificate, error) {
 				key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 			}
 			if err != nil {
-				return certificate{}, errors.New("the file holds a private key that can not be read")
+				return certificate{}, errors.New("the file holds a private key that cannot be read")
 			}
 		case "ENCRYPTED PRIVATE KEY":
 			return certificate{}, errEncrypted
@@ -148,7 +163,7 @@ var (
 )
 
 // newCertificate finds the certificate that the key is of. The others are sent
-// along as what stands above it.
+// along as its intermediates.
 func newCertificate(key any, all []*x509.Certificate) (certificate, error) {
 	if key == nil || len(all) == 0 {
 		return certificate{}, errors.New("the file lacks the certificate or the private key")
@@ -162,7 +177,7 @@ func newCertificate(key any, all []*x509.Certificate) (certificate, error) {
 		if c.leaf == nil && private.PublicKey.Equal(one.PublicKey) {
 			c.leaf = one
 		} else {
-			c.above = append(c.above, one)
+			c.intermediates = append(c.intermediates, one)
 		}
 	}
 	if c.leaf == nil {
@@ -176,12 +191,12 @@ func newCertificate(key any, all []*x509.Certificate) (certificate, error) {
 // certificate of a subject that an issuer signed.
 func (c certificate) assertion(client, endpoint string, now time.Time) (string, error) {
 	if now.After(c.leaf.NotAfter) {
-		return "", fmt.Errorf("the certificate ended at %s by this node's clock", c.leaf.NotAfter.UTC().Format(time.RFC3339))
+		return "", fmt.Errorf("it expired at %s, by this node's clock", c.leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	thumbprint := sha256.Sum256(c.leaf.Raw)
 	chain := [][]byte{c.leaf.Raw}
-	for _, above := range c.above {
-		chain = append(chain, above.Raw)
+	for _, one := range c.intermediates {
+		chain = append(chain, one.Raw)
 	}
 	number := make([]byte, 16)
 	_, _ = rand.Read(number) // which never fails
@@ -210,7 +225,7 @@ func (c certificate) assertion(client, endpoint string, now time.Time) (string, 
 	digest := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPSS(rand.Reader, c.key, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	if err != nil {
-		return "", errors.New("the private key can not sign")
+		return "", errors.New("the private key cannot sign")
 	}
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }

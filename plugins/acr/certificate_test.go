@@ -28,8 +28,8 @@ import (
 
 // pair is a certificate with its key and the one that signed it.
 type pair struct {
-	key         *rsa.PrivateKey
-	leaf, above *x509.Certificate
+	key             *rsa.PrivateKey
+	leaf, authority *x509.Certificate
 }
 
 func newPair(t testing.TB) pair {
@@ -60,8 +60,8 @@ func newPair(t testing.TB) pair {
 		return c
 	}
 	ca, key := newKey(), newKey()
-	above := sign("authority", true, ca, ca, nil)
-	return pair{key, sign("app", false, key, ca, above), above}
+	authority := sign("authority", true, ca, ca, nil)
+	return pair{key, sign("app", false, key, ca, authority), authority}
 }
 
 func block(kind string, der []byte) []byte {
@@ -83,40 +83,40 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	pfx := func(encoder *pkcs12.Encoder, password string) []byte {
-		data, err := encoder.Encode(p.key, p.leaf, []*x509.Certificate{p.above}, password)
+		data, err := encoder.Encode(p.key, p.leaf, []*x509.Certificate{p.authority}, password)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return data
 	}
-	key, old, leaf, above := block("PRIVATE KEY", pkcs8), block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(p.key)), block("CERTIFICATE", p.leaf.Raw), block("CERTIFICATE", p.above.Raw)
+	key, old, leaf, authority := block("PRIVATE KEY", pkcs8), block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(p.key)), block("CERTIFICATE", p.leaf.Raw), block("CERTIFICATE", p.authority.Raw)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: []byte("x")})
 	for name, tc := range map[string]struct {
 		text     []byte
 		password string
 		want     string
 	}{
-		"PEM":                        {text: slices.Concat(key, leaf, above)},
-		"in another order":           {text: slices.Concat(above, leaf, key)},
-		"of an old kind":             {text: slices.Concat(leaf, old, above)},
-		"with text between":          {text: slices.Concat([]byte("Bag Attributes\n"), leaf, []byte("more\n"), key, above)},
+		"PEM":                        {text: slices.Concat(key, leaf, authority)},
+		"in another order":           {text: slices.Concat(authority, leaf, key)},
+		"of an old kind":             {text: slices.Concat(leaf, old, authority)},
+		"with text between":          {text: slices.Concat([]byte("Bag Attributes\n"), leaf, []byte("more\n"), key, authority)},
 		"PFX":                        {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter2"},
 		"PFX without a password":     {text: pfx(pkcs12.Modern, "")},
 		"PFX without encryption":     {text: pfx(pkcs12.Passwordless, "")},
 		"PFX of old tools":           {text: pfx(pkcs12.LegacyDES, "hunter2"), password: "hunter2"},
-		"PFX with another password":  {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter3", want: "the PFX has another password"},
-		"nothing":                    {want: "is neither PEM nor a PFX"},
-		"garbage":                    {text: []byte("hunter2"), want: "is neither PEM nor a PFX"},
+		"PFX with another password":  {text: pfx(pkcs12.Modern, "hunter2"), password: "hunter3", want: "the PFX has a password"},
+		"nothing":                    {want: "neither PEM nor a PFX"},
+		"garbage":                    {text: []byte("hunter2"), want: "neither PEM nor a PFX"},
 		"a key alone":                {text: key, want: "lacks the certificate or the private key"},
 		"a certificate alone":        {text: leaf, want: "lacks the certificate or the private key"},
-		"somebody else's":            {text: slices.Concat(key, above), want: "the private key is of none of the certificates"},
+		"somebody else's":            {text: slices.Concat(key, authority), want: "the private key is of none of the certificates"},
 		"two keys":                   {text: slices.Concat(key, old, leaf), want: "more than one private key"},
 		"an elliptical one":          {text: slices.Concat(block("PRIVATE KEY", ec), leaf), want: "not RSA; want an RSA key without a password"},
 		"an old elliptical one":      {text: slices.Concat(block("EC PRIVATE KEY", []byte("x")), leaf), want: "not RSA; want an RSA key without a password"},
 		"a locked key":               {text: slices.Concat(locked, leaf), want: "private key that needs a password; want an RSA key without one"},
 		"a locked key of a new kind": {text: slices.Concat(block("ENCRYPTED PRIVATE KEY", pkcs8), leaf), want: "private key that needs a password; want an RSA key without one"},
-		"a broken key":               {text: slices.Concat(block("PRIVATE KEY", pkcs8[1:]), leaf), want: "a private key that can not be read"},
-		"a broken certificate":       {text: slices.Concat(key, block("CERTIFICATE", []byte("x"))), want: "a certificate that can not be read"},
+		"a broken key":               {text: slices.Concat(block("PRIVATE KEY", pkcs8[1:]), leaf), want: "a private key that cannot be read"},
+		"a broken certificate":       {text: slices.Concat(key, block("CERTIFICATE", []byte("x"))), want: "a certificate that cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := parseCertificate(tc.text, credential.NewSecret(tc.password))
@@ -129,8 +129,8 @@ func TestCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !c.key.Equal(p.key) || !c.leaf.Equal(p.leaf) || len(c.above) != 1 || !c.above[0].Equal(p.above) {
-				t.Errorf("got %s and %d above", c.leaf.Subject, len(c.above))
+			if !c.key.Equal(p.key) || !c.leaf.Equal(p.leaf) || len(c.intermediates) != 1 || !c.intermediates[0].Equal(p.authority) {
+				t.Errorf("got %s and %d intermediates", c.leaf.Subject, len(c.intermediates))
 			}
 		})
 	}
@@ -138,7 +138,7 @@ func TestCertificates(t *testing.T) {
 
 func TestAssertion(t *testing.T) {
 	p := newPair(t)
-	c := certificate{p.leaf, []*x509.Certificate{p.above}, p.key}
+	c := certificate{p.leaf, []*x509.Certificate{p.authority}, p.key}
 	now := time.Now()
 	text, err := c.assertion(client, "https://login.test/t/oauth2/v2.0/token", now)
 	if err != nil {
@@ -163,7 +163,7 @@ func TestAssertion(t *testing.T) {
 	}
 	decode(parts[0], &header)
 	thumbprint := sha256.Sum256(p.leaf.Raw)
-	chain := []string{base64.StdEncoding.EncodeToString(p.leaf.Raw), base64.StdEncoding.EncodeToString(p.above.Raw)}
+	chain := []string{base64.StdEncoding.EncodeToString(p.leaf.Raw), base64.StdEncoding.EncodeToString(p.authority.Raw)}
 	if header.Algorithm != "PS256" || header.Type != "JWT" || header.Thumbprint != base64.RawURLEncoding.EncodeToString(thumbprint[:]) || !slices.Equal(header.Chain, chain) {
 		t.Errorf("got %+v", header)
 	}
@@ -186,40 +186,42 @@ func TestAssertion(t *testing.T) {
 	if err != nil || again == text {
 		t.Errorf("two assertions are one: %v", err)
 	}
-	if _, err := c.assertion(client, "https://login.test", p.leaf.NotAfter.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "the certificate ended at ") {
+	if _, err := c.assertion(client, "https://login.test", p.leaf.NotAfter.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "it expired at ") {
 		t.Errorf("after its end: %v", err)
 	}
 }
 
-func TestCertificateProof(t *testing.T) {
+func TestCertificateAuth(t *testing.T) {
 	p := newPair(t)
 	data, err := pkcs12.Modern.Encode(p.key, p.leaf, nil, "hunter2hunter2")
 	if err != nil {
 		t.Fatal(err)
 	}
+	const own, their = "clientCertificatePasswordFile", "aadClientCertPassword in /etc/kubernetes/azure.json"
 	file := write(t, "app.pfx", string(data))
-	for name, proof := range map[string]certificateProof{
-		"the password in a file":     {file: file, passwordFile: write(t, "password", "hunter2hunter2\n")},
-		"the password in azure.json": {file: file, azureConfig: "/azure.json", password: credential.NewSecret("hunter2hunter2")},
+	for name, auth := range map[string]certificateAuth{
+		"the password in a file":     {file: file, passwordFile: write(t, "password", "hunter2hunter2\n"), passwordSetting: own},
+		"the password in azure.json": {file: file, passwordSetting: their, password: credential.NewSecret("hunter2hunter2")},
 	} {
 		form := url.Values{"client_id": {client}}
-		if err := proof.add(form, "https://login.test"); err != nil || strings.Count(form.Get("client_assertion"), ".") != 2 {
-			t.Errorf("%s: got %q, %v", name, form, err)
+		if failure := auth.add(form, "https://login.test"); failure != nil || strings.Count(form.Get("client_assertion"), ".") != 2 {
+			t.Errorf("%s: got %q, %v", name, form, failure)
 		}
-		if strings.Contains(strings.Join(proof.key(), " "), "hunter2") {
-			t.Errorf("%s: a password is in %q", name, proof.key())
+		if strings.Contains(strings.Join(auth.key(), " "), "hunter2") {
+			t.Errorf("%s: a password is in %q", name, auth.key())
 		}
 	}
 	other := write(t, "password", "hunter3\n")
-	for want, proof := range map[string]certificateProof{
-		"no such file or directory: /absent/client-secret":                                                 {file: "/absent/client-secret"},
-		"no such file or directory: /absent/p":                                                             {file: file, passwordFile: "/absent/p"},
-		"the PFX needs a password, see clientCertificatePasswordFile: " + file:                             {file: file},
-		"the PFX has another password than that in " + other + " (clientCertificatePasswordFile): " + file: {file: file, passwordFile: other},
-		"the PFX has another password than aadClientCertPassword in /etc/kubernetes/azure.json: " + file:   {file: file, azureConfig: "/etc/kubernetes/azure.json"},
+	for want, auth := range map[string]certificateAuth{
+		"the application's certificate, which S names, cannot be read: no such file or directory: /absent/client-secret":                             {file: "/absent/client-secret", setting: "S"},
+		"the PFX's password, which " + own + " names, cannot be read: no such file or directory: /absent/p":                                          {file: file, passwordFile: "/absent/p", passwordSetting: own},
+		"the application's certificate, which S names, cannot be used: the PFX has a password, see " + own + ": " + file:                             {file: file, setting: "S", passwordSetting: own},
+		"the application's certificate, which S names, cannot be used: the PFX has a password, and not that in " + other + " (" + own + "): " + file: {file: file, setting: "S", passwordFile: other, passwordSetting: own},
+		"the application's certificate, which S names, cannot be used: the PFX has a password, and not " + their + ": " + file:                       {file: file, setting: "S", passwordSetting: their, password: credential.NewSecret("hunter3")},
 	} {
-		if err := proof.add(url.Values{}, "https://login.test"); err == nil || err.Error() != want || redact.Line(want) != want {
-			t.Errorf("got %v, want %q", err, want)
+		failure := auth.add(url.Values{}, "https://login.test")
+		if failure == nil || failure.Error() != want || redact.Line(want) != want || !failure.Permanent {
+			t.Errorf("got %v, want %q", failure, want)
 		}
 	}
 }

@@ -17,9 +17,9 @@ type cloud struct {
 	registries string
 	// authority is the host of its Entra. Empty means that it is not known.
 	authority string
-	// federation is the audience of tokens by which somebody else vouches for
-	// an application. Empty means that it is not known.
-	federation string
+	// assertionAudience is the audience of tokens by which somebody else
+	// vouches for an application. Empty means that it is not known.
+	assertionAudience string
 }
 
 const (
@@ -38,6 +38,11 @@ var clouds = []cloud{
 	{"USSec", []string{"USSecCloud", "AzureUSSecCloud"}, "azurecr.microsoft.scloud", "login.microsoftonline.microsoft.scloud", "api://AzureADTokenExchangeUSSec"},
 	{"Bleu", []string{"AzureBleuCloud", "BleuCloud"}, "azurecr.sovcloud-azure.fr", "login.sovcloud-identity.fr", ""},
 	{"Delos", []string{"AzureGermanyCloud", "DelosCloud"}, "azurecr.sovcloud-azure.de", "login.sovcloud-identity.de", ""},
+}
+
+// errAuthority is the error of a cloud whose Entra is not known.
+func (c cloud) errAuthority() error {
+	return fmt.Errorf("the authority of cloud %s is not known: set --authority", c.name)
 }
 
 // findCloud returns the cloud of a name, in whatever case. Azure Stacks are not
@@ -62,7 +67,7 @@ func cloudName(name string) string {
 // unknownCloud is the error of a name that no cloud has. Taking it for the
 // public one would ask somebody else.
 func unknownCloud(name string) error {
-	return fmt.Errorf("cloud: %.80q is none of %s", name, cloudNames())
+	return fmt.Errorf("cloud: none of %s: %.80q", cloudNames(), name)
 }
 
 // cloudNames lists what can be configured, for messages.

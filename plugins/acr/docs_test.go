@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"regcred/plugins/plugintest"
+	"regcred/shared/plugin"
 )
 
 var (
@@ -22,7 +23,7 @@ func TestTheSampleConfigurationsCoverTheGrammar(t *testing.T) {
 		sample := plugintest.ParseSample(t, Plugin(), config)
 		for _, tc := range hosts {
 			want := tc.cloud == publicCloud && strings.HasSuffix(tc.host, ".azurecr.io")
-			// That they are no login servers the patterns can not say.
+			// That they are no login servers the patterns cannot say.
 			if got := sample.Matches(t, tc.host); got != want && !strings.HasSuffix(tc.host, ".geo.azurecr.io") && len(tc.host) < 64 {
 				t.Errorf("%s: matched %t, want %t", tc.host, got, want)
 			}
@@ -36,7 +37,7 @@ func TestTheSampleConfigurationsCoverTheGrammar(t *testing.T) {
 }
 
 func TestTheSamplesForPodsAreComplete(t *testing.T) {
-	for audience, config := range map[string]string{clouds[0].federation: podsConfig, bindingAudience: bindingsConfig} {
+	for audience, config := range map[string]string{clouds[0].assertionAudience: podsConfig, bindingAudience: bindingsConfig} {
 		sample := plugintest.ParseSample(t, Plugin(), config)
 		attributes := sample.TokenAttributes
 		if attributes.ServiceAccountTokenAudience != audience {
@@ -50,9 +51,8 @@ func TestTheSamplesForPodsAreComplete(t *testing.T) {
 		if i := slices.Index(args, "/etc/kubernetes/azure.json"); i >= 0 {
 			args[i] = azure
 		}
-		s := load(t, nil, args...)
-		if s.bound() != (audience == bindingAudience) {
-			t.Errorf("got %+v", s.IdentityBindings)
+		if got := compiled(load(t, nil, args...)).bindings; (got != nil) != (audience == bindingAudience) {
+			t.Errorf("got %+v", got)
 		}
 	}
 }
@@ -66,14 +66,23 @@ func TestTheDocumentationShowsTheSamples(t *testing.T) {
 
 func TestTheDocumentedConfigurationFile(t *testing.T) {
 	s := plugintest.ReadPage(t, "acr.md").LoadConfig(t, Plugin()).(*Settings)
+	p, err := s.Provider(plugin.Run{Getenv: plugintest.Getenv()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		partner  = "77777777-8888-9999-0000-111111111111"
+		shanghai = "88888888-9999-0000-1111-222222222222"
+	)
+	ours := imds("managed identity " + s.ClientID)
 	for name, want := range map[string]string{
-		"a.azurecr.io":        "a.azurecr.io by imds client_id " + s.ClientID + ", tenant " + s.TenantID,
-		"mcr.microsoft.com":   "mirror.azurecr.io by imds client_id " + s.ClientID + ", tenant " + s.TenantID,
-		"partner.azurecr.io":  "partner.azurecr.io by 22222222-3333-4444-5555-666666666666 of 77777777-8888-9999-0000-111111111111 at login.microsoftonline.com: federated-managed-identity imds client_id " + s.ClientID + " api://AzureADTokenExchange, tenant 77777777-8888-9999-0000-111111111111",
-		"shanghai.azurecr.cn": "shanghai.azurecr.cn by 33333333-4444-5555-6666-777777777777 of 88888888-9999-0000-1111-222222222222 at login.chinacloudapi.cn: client-certificate /etc/kubernetes/shanghai.pem, tenant 88888888-9999-0000-1111-222222222222",
-		"legacy.azurecr.io":   "legacy.azurecr.io with the password of legacy in /etc/kubernetes/legacy.password",
+		"a.azurecr.io":        exchanged("a.azurecr.io", s.TenantID, ours),
+		"mcr.microsoft.com":   exchanged("mirror.azurecr.io", s.TenantID, ours),
+		"partner.azurecr.io":  exchanged("partner.azurecr.io", partner, entra(login, app("22222222-3333-4444-5555-666666666666", partner, "by managed identity "+s.ClientID))),
+		"shanghai.azurecr.cn": exchanged("shanghai.azurecr.cn", shanghai, entra("login.chinacloudapi.cn", app("33333333-4444-5555-6666-777777777777", shanghai, "with the certificate in /etc/kubernetes/shanghai.pem"))),
+		"legacy.azurecr.io":   "/etc/kubernetes/legacy.password for the password of user legacy at legacy.azurecr.io",
 	} {
-		if got, err := ask(t, s, name+"/app", nil, nil); err != nil || describe(got) != want {
+		if got, err := ask(t, &plugin.Cloud{Provider: p, Common: s.Shared()}, name+"/app", nil, nil); err != nil || describe(got) != want {
 			t.Errorf("%s: got %s, %v; want %s", name, describe(got), err, want)
 		}
 	}

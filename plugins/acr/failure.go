@@ -2,14 +2,8 @@ package acr
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"net/http"
 	"strconv"
 	"strings"
-	"time"
-
-	"sigs.k8s.io/json"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -26,73 +20,83 @@ const (
 	stageToken    = "token"
 )
 
-// problem is what went wrong, taken apart: what failed, where, and how.
-type problem struct {
-	stage, host string
-	// status is zero if there was no answer.
-	status int
-	// code and text are what the answer says, and correlation what the
-	// service has it in its own log by.
-	code, text, correlation string
-	retryAfter              time.Duration
-	err                     error
-	// broken says that the answer began and did not come to its end.
-	broken bool
+// service is one that is asked for a token, as it is asked in one call.
+type service struct {
+	cloudhttp.Service
+
+	// identity is as whom it is asked, and audience for whom the token is to be,
+	// in messages. Empty means that the latter is not told.
+	identity, audience string
+
+	// diagnose says what the service's own refusal means.
+	diagnose func(cloudhttp.Reply, cloudhttp.Said) cloudhttp.Diagnosis
 }
 
-// fileProblem is the problem of what is on the node.
-func fileProblem(err error) problem {
-	return problem{stage: stageFile, text: err.Error(), err: err}
+// caller is who asks for what.
+func (s service) caller() string {
+	if s.audience == "" {
+		return s.identity
+	}
+	return s.identity + " for audience " + s.audience
 }
 
-// statusError is the error of an answer that is no success.
-type statusError int
-
-func (e statusError) Error() string { return "status " + strconv.Itoa(int(e)) }
-
-// dissect takes a reply apart that failed, or that err was found in.
-func (r reply) dissect(err error) problem {
-	p := problem{stage: r.stage, host: r.host, status: r.status, err: err}
-	switch {
-	case r.err != nil:
-		p.err, p.text, p.broken = r.err, r.err.Error(), r.status != 0
-	case err != nil && (r.ok() || r.stage == stageArc && r.status == http.StatusUnauthorized):
-		p.text = err.Error()
-	default:
-		p.code, p.text, p.correlation = readFailure(r.body, r.header.Get("Content-Type"))
-		p.retryAfter = cloudhttp.RetryAfter(r.header, time.Now())
-		p.err = statusError(r.status)
+// entraToken reads the Entra token that the service answered with, or explains
+// why there is none.
+func (s service) entraToken(r cloudhttp.Reply) (credential.Token, error) {
+	if !r.OK() {
+		return credential.Token{}, s.failure(r)
 	}
-	if id := r.header.Get("X-Ms-Correlation-Request-Id"); id != "" && p.correlation == "" {
-		p.correlation = id
+	var answer cloudhttp.OAuthToken
+	if err := r.Decode(&answer); err != nil {
+		return credential.Token{}, s.useless(r, err)
 	}
-	if !isGUID(p.correlation) {
-		p.correlation = ""
+	token, err := credential.NewToken(answer.AccessToken, answer.Expires(r))
+	if err != nil {
+		return credential.Token{}, s.useless(r, err)
 	}
-	return p
+	token.Caller = claimsOf(token).complete(s.identity)
+	return token, nil
 }
 
-// String is the problem on one line.
-func (p problem) String() string {
-	report := cloudhttp.Report{Stage: p.stage, Host: p.host, Status: p.status, Code: p.code, Text: p.text}
-	if p.correlation != "" {
-		report.ID = "correlation id " + p.correlation
+// failure explains a reply that is no success.
+func (s service) failure(r cloudhttp.Reply) *credential.Failure {
+	said := readSaid(r)
+	if server := r.Header.Get("Server"); s.Own != nil && !s.Own(r) && said.Text == "" && server != "" {
+		said.Text = "Server: " + cloudhttp.Bounded(server, 80) // which tells other clouds
 	}
-	return report.String()
+	d, ok := r.Diagnose(s.Service)
+	if !ok {
+		d = s.diagnose(r, said)
+	}
+	return r.Failure(d, said, s.caller())
 }
 
-// readFailure returns what the body of a failure says. Entra and the metadata
+// useless explains a success that holds no token of use.
+func (s service) useless(r cloudhttp.Reply, err error) *credential.Failure {
+	d, _ := r.Diagnose(s.Service) // which says that the answer makes no sense
+	d.Problem, d.Permanent = err.Error(), false
+	if errors.Is(err, credential.ErrExpired) {
+		d.Advice = "check the node's clock"
+	}
+	failure := r.Failure(d, cloudhttp.Said{ID: correlation(r, "")}, s.caller())
+	failure.Err = err
+	return failure
+}
+
+// onNode is the failure of a file on the node that cannot be used, with the
+// setting that names it. The file's own name is in the error, at its end: what
+// follows a name such as client-secret and a colon is taken for a secret, and
+// hidden. The caller completes the evidence.
+func onNode(what, setting, problem string, err error) *credential.Failure {
+	return &credential.Failure{Problem: what + ", which " + setting + " names, " + problem + ": " + err.Error(), Err: err, Permanent: true}
+}
+
+// readSaid returns what the body of a failure says. Entra and the metadata
 // service answer as OAuth does, and registries with a list.
-func readFailure(body []byte, contentType string) (code, text, correlation string) {
-	var oauth struct {
-		Error       string  `json:"error"`
-		Description string  `json:"error_description"`
-		Codes       []int64 `json:"error_codes"`
-		Correlation string  `json:"correlation_id"`
-	}
-	if json.UnmarshalCaseSensitivePreserveInts(body, &oauth) == nil && oauth.Error != "" {
-		code, text = entraCode(oauth.Error, oauth.Codes, oauth.Description)
-		return code, text, oauth.Correlation
+func readSaid(r cloudhttp.Reply) cloudhttp.Said {
+	said, ok := r.OAuthError()
+	if ok {
+		return readEntra(r, said)
 	}
 	var registry struct {
 		Errors []struct {
@@ -100,30 +104,36 @@ func readFailure(body []byte, contentType string) (code, text, correlation strin
 			Message string `json:"message"`
 		} `json:"errors"`
 	}
-	if json.UnmarshalCaseSensitivePreserveInts(body, &registry) == nil && len(registry.Errors) > 0 {
-		return bounded(registry.Errors[0].Code, 80), bounded(registry.Errors[0].Message, 400), ""
+	if r.Decode(&registry) == nil && len(registry.Errors) > 0 {
+		first := registry.Errors[0]
+		said = cloudhttp.Said{Code: cloudhttp.Bounded(first.Code, 80), Text: cloudhttp.Bounded(first.Message, 400)}
+	} else {
+		said = r.PlainText()
 	}
-	if !strings.HasPrefix(contentType, "text/plain") {
-		return "", "", ""
-	}
-	return "", bounded(string(body), 200), ""
+	said.ID = correlation(r, "")
+	return said
 }
 
-// entraCode returns the number that Entra's documentation has for a failure, or
+// readEntra returns the number that Entra's documentation has for a failure, or
 // else its general name, and the text without the number and without what is of
 // use to support alone.
-func entraCode(name string, codes []int64, description string) (code, text string) {
-	number, rest, _ := strings.Cut(description, ":")
+func readEntra(r cloudhttp.Reply, said cloudhttp.Said) cloudhttp.Said {
+	var more struct {
+		Codes       []int64 `json:"error_codes"`
+		Correlation string  `json:"correlation_id"`
+	}
+	_ = r.Decode(&more) // what is not there is empty
+	number, rest, _ := strings.Cut(said.Text, ":")
 	switch {
 	case isEntraNumber(number):
-		code, description = number, rest
-	case len(codes) > 0:
-		code = "AADSTS" + strconv.FormatInt(codes[0], 10)
-	default:
-		code = bounded(name, 80)
+		said.Code, said.Text = number, rest
+	case len(more.Codes) > 0:
+		said.Code = "AADSTS" + strconv.FormatInt(more.Codes[0], 10)
 	}
-	description, _, _ = strings.Cut(description, "Trace ID:")
-	return code, bounded(description, 400)
+	said.Text, _, _ = strings.Cut(said.Text, "Trace ID:")
+	said.Text = strings.TrimSpace(said.Text)
+	said.ID = correlation(r, more.Correlation)
+	return said
 }
 
 // isEntraNumber reports whether s is a number of a failure, such as AADSTS50013.
@@ -132,50 +142,13 @@ func isEntraNumber(s string) bool {
 	return found && digits != "" && len(digits) <= 12 && strings.Trim(digits, "0123456789") == ""
 }
 
-func bounded(text string, most int) string {
-	if len(text) > most {
-		text = text[:most]
+// correlation is by which id the service finds the request in its own log.
+func correlation(r cloudhttp.Reply, said string) string {
+	if said == "" {
+		said = r.Header.Get("X-Ms-Correlation-Request-Id")
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(text, ""))
-}
-
-// unknownHost reports whether the host has no address.
-func (p problem) unknownHost() bool {
-	lookup, ok := errors.AsType[*net.DNSError](p.err)
-	return ok && lookup.IsNotFound
-}
-
-// ofMachine reports whether a service on the machine's own link was asked.
-func (p problem) ofMachine() bool { return p.stage == stageMetadata || p.stage == stageArc }
-
-// hopeless reports whether trying again changes nothing until somebody changes
-// something.
-func (p problem) hopeless() bool {
-	switch {
-	case p.stage == stageFile || errors.Is(p.err, errEcho):
-		return true
-	case p.broken:
-		return false
-	case p.ofMachine() && cloudhttp.Unreachable(p.err):
-		return !cloudhttp.Refused(p.err)
-	case p.ofMachine() && (p.status == http.StatusNotFound || p.status == http.StatusGone):
-		return false // as long as it is being updated
-	default:
-		return p.status >= 300 && p.status < 500 && p.status != http.StatusTooManyRequests && p.status != http.StatusRequestTimeout
+	if !isGUID(said) {
+		return ""
 	}
-}
-
-// explain makes the message that an operator reads: what failed where, as
-// whom, and what to do.
-func (w who) explain(p problem) error {
-	text := fmt.Sprintf("%s, asking as %s", p, w)
-	if advice := w.advice(p); advice != "" {
-		text += ": " + advice
-	}
-	return &credential.Failure{
-		Err:        p.err,
-		Text:       text,
-		Permanent:  p.hopeless(),
-		RetryAfter: p.retryAfter,
-	}
+	return "correlation id " + said
 }

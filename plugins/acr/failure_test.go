@@ -2,129 +2,293 @@ package acr
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
+	"regcred/shared/redact"
 )
 
-func TestWhatAFailureMeans(t *testing.T) {
-	const correlation = "99999999-8888-7777-6666-555555555555"
-	entra := func(code, text string) string {
-		return `{"error":"invalid_client","error_description":"AADSTS` + code + `: ` + text + ` Trace ID: x Correlation ID: y Timestamp: z","error_codes":[` + code + `],"trace_id":"x","correlation_id":"` + correlation + `"}`
+const (
+	imdsHost     = "169.254.169.254"
+	arcHost      = "127.0.0.1:40342"
+	registryHost = "a.azurecr.io"
+	loginID      = "99999999-8888-7777-6666-555555555555" // by which Entra finds a request
+)
+
+// entraSays and registrySays are the bodies of refusals.
+func entraSays(code, text string) string {
+	return `{"error":"invalid_client","error_description":"AADSTS` + code + `: ` + text + ` Trace ID: x Correlation ID: y Timestamp: z","error_codes":[` + code + `],"trace_id":"x","correlation_id":"` + loginID + `"}`
+}
+
+func registrySays(code, text string) string {
+	return `{"errors":[{"code":"` + code + `","message":"` + text + `","detail":null}]}`
+}
+
+// refusal is how a service refuses, and what is made of it.
+type refusal struct {
+	service   service
+	reply     cloudhttp.Reply
+	permanent bool
+	// What the parts of the failure have in them. Empty means that there is
+	// nothing.
+	problem, advice, evidence string
+}
+
+func (tc refusal) check(t *testing.T) {
+	t.Helper()
+	if tc.reply.Header == nil {
+		tc.reply.Header = http.Header{}
 	}
-	acr := func(code, text string) string {
-		return `{"errors":[{"code":"` + code + `","message":"` + text + `","detail":null}]}`
+	tc.reply.Received = time.Now()
+	failure := tc.service.failure(tc.reply)
+	text := wantFailure(t, failure, tc.permanent, tc.problem, tc.advice, tc.evidence)
+	if want := tc.reply.Header.Get("Retry-After"); (want != "") != (failure.RetryAfter == 7*time.Second) {
+		t.Errorf("to be left alone for %s, want %q", failure.RetryAfter, want)
 	}
-	machine := (&managedIdentity{audience: defaultAudience}).who()
-	named := (&managedIdentity{selector: selector{"client_id", client}, audience: defaultAudience}).who()
-	app := func(p proof) who {
-		return (&application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, proof: p}).who()
+	for _, hidden := range []string{"Trace ID", "eyJhbGciOi", "<html>", "status 200"} {
+		if strings.Contains(text, hidden) {
+			t.Errorf("%s is in %q", hidden, text)
+		}
 	}
-	asSecret, asCertificate := app(secretProof{file: "/s"}), app(certificateProof{file: "/c"})
-	asPod := app(podProof{pod: testPod(t), federation: "api://AzureADTokenExchange"})
-	asManaged := app(managedProof{&managedIdentity{selector: selector{"client_id", client2}, audience: "api://AzureADTokenExchange"}})
-	asFile := app(tokenFileProof{"/t", "api://AzureADTokenExchange"})
-	asBound := (&identityBinding{client: client, tenant: tenant, audience: defaultAudience, pod: testPod(t)}).who()
-	atArc := (&arcIdentity{selector: selector{"client_id", client}, audience: defaultAudience}).who()
+	if shown := redact.Line(text); shown != text {
+		t.Errorf("shown is %q of %q", shown, text)
+	}
+}
+
+func answered(stage, host string, status int, body string, header ...string) cloudhttp.Reply {
+	h := http.Header{}
+	for pair := range slices.Chunk(header, 2) {
+		h.Set(pair[0], pair[1])
+	}
+	return cloudhttp.Reply{Stage: stage, Host: host, Status: status, Body: []byte(body), Header: h}
+}
+
+func unanswered(stage, host string, err error) cloudhttp.Reply {
+	return cloudhttp.Reply{Stage: stage, Host: host, Err: err}
+}
+
+func TestWhatEntraRefuses(t *testing.T) {
+	application := func(auth clientAuth) service {
+		return (&application{authority: login, tenant: tenant, client: client, audience: defaultAudience, auth: auth}).service()
+	}
+	const audience = "api://AzureADTokenExchange"
+	var (
+		asSecret      = application(secretAuth{file: "/s"})
+		asCertificate = application(certificateAuth{file: "/c"})
+		asPod         = application(podAuth{pod: testPod(t), audience: audience})
+		asManaged     = application(managedAuth{&managedIdentity{selector: selector{"client_id", client2}, audience: audience}})
+		asFile        = application(tokenFileAuth{file: "/t", audience: audience})
+	)
+	says := func(status int, code, text string) cloudhttp.Reply {
+		return answered(stageEntra, login, status, entraSays(code, text))
+	}
+	silent := &net.OpError{Op: "dial", Err: errors.New("i/o timeout")}
+	const ofApp = "; as application " + client + " of tenant " + tenant
+	for name, tc := range map[string]refusal{
+		"a pod nobody vouches for": {asPod, says(401, "700213", "No matching federated identity record found."), true,
+			client + " has no federated credential for service account prod/sa",
+			"add one with issuer https://issuer, subject system:serviceaccount:prod:sa and audience api://AzureADTokenExchange",
+			"entra at login.microsoftonline.com: status 401 AADSTS700213: No matching federated identity record found; correlation id " + loginID + "; as service account prod/sa as application " + client + " of tenant " + tenant + " for audience https://containerregistry.azure.net"},
+		"a pod's token for others":      {asPod, says(401, "700212", "No match."), true, "the pod's token is for another audience", "the kubelet's serviceAccountTokenAudience has to be that one; api://AzureADTokenExchange is usual", "AADSTS700212"},
+		"a pod's token of the past":     {asPod, says(401, "700024", "Not valid."), true, "the pod's token is not valid at Entra's time", "clocks of the node and of the API server", "AADSTS700024"},
+		"a machine nobody knows":        {asManaged, says(401, "700213", "No match."), true, "application " + client + " has no federated credential for the managed identity", "its issuer is the identity's tenant, its subject the identity's object id, its audience api://AzureADTokenExchange", ofApp + " by managed identity " + client2},
+		"a file nobody knows":           {asFile, says(401, "700211", "No match."), true, "no federated credential for the token in /t", "add one with the token's issuer", ofApp + " with the token in /t"},
+		"a file for others":             {asFile, says(401, "700212", "No match."), true, "the token in /t is for another audience", "api://AzureADTokenExchange is usual", "AADSTS700212"},
+		"a file that expired":           {asFile, says(401, "700024", "Not valid."), true, "the token in /t has expired, or is not yet valid", "see what writes the file, and check the node's clock", "AADSTS700024"},
+		"a wrong secret":                {asSecret, says(401, "7000215", "Invalid client secret provided."), true, "the secret in /s is not the application's", "it has to be a secret's value, not its id", ofApp + " with the secret in /s"},
+		"a secret that expired":         {asSecret, says(401, "7000222", "Expired."), true, "the secret in /s has expired", "create a new one", "AADSTS7000222"},
+		"a certificate that expired":    {asCertificate, says(401, "700027", "Not registered."), true, "the certificate in /c has expired, or is not one", "add the current one", "AADSTS700027"},
+		"a wrong clock":                 {asCertificate, says(401, "700024", "Not valid."), true, "is not valid at Entra's time", "check the node's clock", "AADSTS700024"},
+		"no such application":           {asSecret, says(400, "700016", "Not found."), true, "there is no application or managed identity " + client + " in tenant " + tenant, "check both ids", "AADSTS700016"},
+		"no consent":                    {asSecret, says(400, "7000229", "Missing service principal."), true, "application " + client + " has no service principal in tenant " + tenant, "an administrator of that tenant has to consent", "AADSTS7000229"},
+		"disabled":                      {asSecret, says(400, "7000112", "Disabled."), true, "is disabled", "enable it", "AADSTS7000112"},
+		"no such tenant":                {asSecret, says(400, "90002", "Not found."), true, "there is no tenant " + tenant + " in this cloud", "check the tenant and --cloud", "AADSTS90002"},
+		"a policy":                      {asSecret, says(400, "53003", "Blocked."), true, "a Conditional Access policy", "let its addresses in", "AADSTS53003"},
+		"an audience of nobody":         {asSecret, says(400, "500011", "Not found."), true, "the audience is not known in the tenant", "check --audience", "AADSTS500011"},
+		"a code of no fame":             {asSecret, says(400, "12345", "Something."), true, "Entra refuses the application", "look the code up", "AADSTS12345: Something"},
+		"codes alone":                   {asSecret, answered(stageEntra, login, 400, `{"error":"invalid_request","error_codes":[90002]}`), true, "there is no tenant", "check the tenant", "status 400 AADSTS90002"},
+		"no codes":                      {asSecret, answered(stageEntra, login, 400, `{"error":"invalid_request"}`), true, "Entra refuses the application", "", "status 400 invalid_request"},
+		"a page":                        {asSecret, answered(stageEntra, login, 403, "<html>eyJhbGciOiJSUzI1NiJ9", "Content-Type", "text/html"), true, "answers with a page for people", "something else may answer in place of Entra", "status 403; as"},
+		"a line":                        {asSecret, answered(stageEntra, login, 403, " proxy says no\n", "Content-Type", "text/plain; charset=utf-8"), true, "does not answer as Entra does", "check proxies", "status 403: proxy says no"},
+		"nothing":                       {asSecret, answered(stageEntra, login, 403, ""), true, "does not answer as Entra does", "check proxies", "status 403; as"},
+		"a redirect":                    {asSecret, answered(stageEntra, login, 302, ""), true, "redirects elsewhere", "something else may answer in place of Entra", "status 302"},
+		"throttled":                     {asSecret, answered(stageEntra, login, 429, "", "Retry-After", "7"), false, "Entra throttles requests", "after a pause", "status 429"},
+		"out of order":                  {asSecret, answered(stageEntra, login, 503, ""), false, "Entra has a fault", "after a pause", "status 503"},
+		"out of reach":                  {asSecret, unanswered(stageEntra, login, silent), false, "cannot be reached", "check the node's route, firewall and proxy for login.microsoftonline.com", "i/o timeout"},
+		"a certificate of a proxy's":    {asSecret, unanswered(stageEntra, login, x509.UnknownAuthorityError{}), true, "an authority that this node does not trust", "--ca-file", "x509"},
+		"half an answer":                {asSecret, unanswered(stageEntra, login, io.ErrUnexpectedEOF), false, "broke off before the answer came to its end", "between the node and Entra", "unexpected EOF"},
+		"a correlation id that is none": {asSecret, answered(stageEntra, login, 401, `{"error":"x","correlation_id":"eyJhbGciOi"}`), true, "Entra refuses", "", "status 401 x; as"},
+	} {
+		t.Run(name, tc.check)
+	}
+}
+
+func TestWhatTheClustersServerRefuses(t *testing.T) {
+	bound := &identityBinding{bindings: &bindings{server: "x.ests.aks", address: "10.0.0.4:443"}, client: client, audience: defaultAudience, pod: testPod(t)}
+	for name, tc := range map[string]refusal{
+		"a pod that is not bound": {bound.service(), answered(stageBinding, "x.ests.aks", 403, ""), true,
+			"the cluster does not exchange the token of service account prod/sa for one of managed identity " + client,
+			"the identity has to be bound to this cluster and to system:serviceaccount:prod:sa, and the kubelet's serviceAccountTokenAudience has to be api://AKSIdentityBinding",
+			"identity binding at x.ests.aks: status 403; as service account prod/sa as managed identity " + client},
+		"a certificate": {bound.service(), unanswered(stageBinding, "x.ests.aks", x509.UnknownAuthorityError{}), true, "an authority that this node does not trust", "--ib-ca-file", "x509"},
+	} {
+		t.Run(name, tc.check)
+	}
+	if err := (x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x.ests.aks"}); !isOtherServer(fmt.Errorf("tls: %w", err)) || isOtherServer(io.EOF) {
+		t.Error("another server is not told from others")
+	}
+	wantFailure(t, bound.errServer(unanswered(stageBinding, "x.ests.aks", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x.ests.aks"})), true,
+		"the server at 10.0.0.4:443 has no certificate for x.ests.aks", "check --ib-apiserver-ip and --ib-sni-name", "identity binding at x.ests.aks")
+}
+
+func TestWhatAMachineRefuses(t *testing.T) {
+	var (
+		system = (&managedIdentity{audience: defaultAudience}).service()
+		named  = (&managedIdentity{selector: selector{"client_id", client}, audience: defaultAudience}).service()
+		byArc  = (&arcIdentity{selector: selector{"client_id", client}, audience: defaultAudience}).service()
+	)
+	says := func(status int, text string) cloudhttp.Reply {
+		return answered(stageMetadata, imdsHost, status, `{"error":"invalid_request","error_description":"`+text+`"}`)
+	}
 	silent := &net.OpError{Op: "dial", Err: errors.New("i/o timeout")}
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
-	unknown := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "a.azurecr.io", IsNotFound: true}}
 	const (
-		login = "login.microsoftonline.com"
-		imds  = "169.254.169.254"
-		host  = "a.azurecr.io"
+		elsewhere = "off Azure, name another identity with --credential, such as --credential=azure-arc"
+		notAzures = "what answers at 169.254.169.254 is not Azure's metadata service"
+		html      = "text/html; charset=UTF-8"
 	)
-	for name, tc := range map[string]struct {
-		who       who
-		reply     reply
-		err       error
-		permanent bool
-		want      string
-	}{
-		"a pod nobody vouches for": {asPod, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700213", "No matching federated identity record found."))}, nil, true,
-			"entra at login.microsoftonline.com: status 401 AADSTS700213: No matching federated identity record found. (correlation id " + correlation + "), asking as service account prod/sa as application " + client + " of tenant " + tenant + " for audience https://containerregistry.azure.net: add a federated credential with issuer https://issuer, subject system:serviceaccount:prod:sa and audience api://AzureADTokenExchange to the application or managed identity " + client},
-		"a token for others":         {asPod, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700212", "No match."))}, nil, true, "by default api://AzureADTokenExchange; the kubelet's serviceAccountTokenAudience"},
-		"a machine nobody knows":     {asManaged, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700213", "No match."))}, nil, true, "asking as application " + client + " by managed identity " + client2 + " of tenant " + tenant + " for audience https://containerregistry.azure.net: add a federated credential for the managed identity to the application"},
-		"a file nobody knows":        {asFile, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700211", "No match."))}, nil, true, "add a federated credential with the token's issuer"},
-		"a wrong secret":             {asSecret, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("7000215", "Invalid client secret provided."))}, nil, true, "AADSTS7000215: Invalid client secret provided. (correlation id " + correlation + "), asking as application " + client + " with the secret in /s of tenant " + tenant + " for audience https://containerregistry.azure.net: the secret in /s is not the application's: it has to be a secret's value, not its id"},
-		"a secret that ended":        {asSecret, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("7000222", "Expired."))}, nil, true, "the secret in /s has expired: create a new one"},
-		"a certificate that ended":   {asCertificate, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700027", "Not registered."))}, nil, true, "the certificate in /c has expired, or is not one"},
-		"a wrong clock":              {asCertificate, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700024", "Not valid."))}, nil, true, "check the node's clock"},
-		"no such application":        {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(entra("700016", "Not found."))}, nil, true, "there is no application or managed identity " + client + " in the tenant"},
-		"no such tenant":             {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(entra("90002", "Not found."))}, nil, true, "there is no such tenant in this cloud: check the tenant and --cloud"},
-		"a policy":                   {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(entra("53003", "Blocked."))}, nil, true, "a Conditional Access policy"},
-		"a code of no fame":          {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(entra("12345", "Something."))}, nil, true, "AADSTS12345: Something."},
-		"codes alone":                {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(`{"error":"invalid_request","error_codes":[90002]}`)}, nil, true, "status 400 AADSTS90002"},
-		"no codes":                   {asSecret, reply{stage: stageEntra, host: login, status: 400, body: []byte(`{"error":"invalid_request"}`)}, nil, true, "status 400 invalid_request"},
-		"a page":                     {asSecret, reply{stage: stageEntra, host: login, status: 403, header: http.Header{"Content-Type": {"text/html"}}, body: []byte("<html>eyJhbGciOiJSUzI1NiJ9")}, nil, true, "status 403, asking"},
-		"a line":                     {asSecret, reply{stage: stageEntra, host: login, status: 407, header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, body: []byte(" proxy says no\n")}, nil, true, "status 407 proxy says no, asking"},
-		"a redirect":                 {asSecret, reply{stage: stageEntra, host: login, status: 302}, nil, true, "something else may answer in Azure's place"},
-		"an answer of nonsense":      {asSecret, reply{stage: stageEntra, host: login, status: 200}, errors.New("the answer can not be read"), false, "status 200 the answer can not be read, asking as application " + client + " with the secret in /s of tenant " + tenant + " for audience https://containerregistry.azure.net: something else may answer"},
-		"a token of the past":        {machine, reply{stage: stageMetadata, host: imds, status: 200}, errEnded, false, "status 200 the answer holds a token that has no life left, asking as the machine's managed identity for audience https://containerregistry.azure.net: check the node's clock"},
-		"Entra throttles":            {asSecret, reply{stage: stageEntra, host: login, status: 429, header: http.Header{"Retry-After": {"7"}}}, nil, false, "requests are throttled"},
-		"Entra is at fault":          {asSecret, reply{stage: stageEntra, host: login, status: 503}, nil, false, "Azure is failing"},
-		"Entra is out of reach":      {asSecret, reply{stage: stageEntra, host: login, err: silent}, nil, false, "check the node's route, DNS, firewall or proxy for login.microsoftonline.com"},
-		"a proxy's certificate":      {asSecret, reply{stage: stageEntra, host: login, err: errors.New("x509: unknown authority")}, nil, false, "--ca-file"},
-		"the cluster's certificate":  {asBound, reply{stage: stageBinding, host: "x.ests.aks", err: errors.New("x509: unknown authority")}, nil, false, "check --ib-sni-name, --ib-apiserver-ip and --ib-ca-file"},
-		"a pod that is not bound":    {asBound, reply{stage: stageBinding, host: "x.ests.aks", status: 403}, nil, true, "identity binding at x.ests.aks: status 403, asking as service account prod/sa as managed identity " + client + " of tenant " + tenant + " for audience https://containerregistry.azure.net: the managed identity has to be bound to this cluster and to system:serviceaccount:prod:sa, and the kubelet's serviceAccountTokenAudience has to be api://AKSIdentityBinding"},
-		"no such identity":           {named, reply{stage: stageMetadata, host: imds, status: 400, body: []byte(`{"error":"invalid_request","error_description":"Identity not found"}`)}, nil, true, "imds at 169.254.169.254: status 400 invalid_request: Identity not found, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the identity is not assigned to this machine"},
-		"several identities":         {machine, reply{stage: stageMetadata, host: imds, status: 400, body: []byte(`{"error":"invalid_request","error_description":"Multiple user assigned identities exist"}`)}, nil, true, "the machine has no system-assigned identity, or it has several others: assign one, or name it with --client-id"},
-		"metadata being updated":     {machine, reply{stage: stageMetadata, host: imds, status: 410}, nil, false, "is being updated"},
-		"no metadata yet":            {machine, reply{stage: stageMetadata, host: imds, status: 404}, nil, false, "is being updated, or is not Azure's; off Azure, name another identity with --credential, such as --credential=azure-arc"},
-		"metadata throttled":         {machine, reply{stage: stageMetadata, host: imds, status: 429, header: http.Header{"Retry-After": {"7"}}}, nil, false, "throttled or at fault"},
-		"metadata denied":            {machine, reply{stage: stageMetadata, host: imds, status: 403}, nil, true, "something denies this process"},
-		"no metadata service":        {machine, reply{stage: stageMetadata, host: imds, err: silent}, nil, true, "there is no metadata service here"},
-		"metadata does not listen":   {machine, reply{stage: stageMetadata, host: imds, err: refused}, nil, false, "does not listen, or not yet"},
-		"metadata is silent":         {machine, reply{stage: stageMetadata, host: imds, err: errors.New("deadline")}, nil, false, "or it does not answer"},
-		"no agent":                   {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", err: refused}, nil, false, "is the Connected Machine agent (himds) installed"},
-		"an agent's key":             {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, fmt.Errorf("/x.key: %w", syscall.EACCES), true, "status 401 /x.key: permission denied, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the plugin has to run as root"},
-		"an agent's proof":           {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401, body: []byte(`{"error":"unauthorized","error_description":"no"}`)}, nil, true, "status 401 unauthorized: no, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the plugin has to run as root or in the group himds"},
-		"a foreign challenge":        {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, errors.New("the agent's challenge is not Basic realm=FILE"), true, ": something else may listen in place of the Connected Machine agent"},
-		"a key that is not there":    {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401}, fmt.Errorf("/x.key: %w", syscall.ENOENT), true, ": the plugin has to see the files of the machine's Connected Machine agent"},
-		"half an agent's answer":     {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 401, err: io.ErrUnexpectedEOF}, nil, false, "status 401 unexpected EOF, asking as managed identity " + client + " for audience https://containerregistry.azure.net: the answer did not come to its end"},
-		"half an answer":             {asSecret, reply{stage: stageEntra, host: login, status: 200, err: io.ErrUnexpectedEOF}, nil, false, ": the answer did not come to its end: check the node's route, firewall or proxy for login.microsoftonline.com"},
-		"half a refusal":             {named, reply{stage: stageExchange, host: host, status: 401, err: context.DeadlineExceeded}, nil, false, ": the answer did not come to its end: check"},
-		"a token file that ended":    {asFile, reply{stage: stageEntra, host: login, status: 401, body: []byte(entra("700024", "Not valid."))}, nil, true, "the token in /t may have expired: see what writes it, and check the node's clock"},
-		"a proxy's page":             {asSecret, reply{stage: stageEntra, host: login, status: 403, header: http.Header{"Content-Type": {"text/html"}}, body: []byte("<html>blocked")}, nil, true, ": something else may answer in Entra's place: check proxies"},
-		"no right to the repository": {named, reply{stage: stageToken, host: host, status: 401, body: []byte(acr("UNAUTHORIZED", "no"))}, nil, true, ": grant this identity AcrPull, or Container Registry Repository Reader where"},
-		"an old agent":               {atArc, reply{stage: stageArc, host: "127.0.0.1:40342", status: 200}, errEcho, true, "bring the Connected Machine agent up to date"},
-		"no role":                    {named, reply{stage: stageExchange, host: host, status: 401, header: http.Header{"X-Ms-Correlation-Request-Id": {correlation}}, body: []byte(acr("UNAUTHORIZED", "authentication required"))}, nil, true, "exchange at a.azurecr.io: status 401 UNAUTHORIZED: authentication required (correlation id " + correlation + "), asking as managed identity " + client + " for audience https://containerregistry.azure.net: grant this identity AcrPull, or Container Registry Repository Reader"},
-		"a network rule":             {named, reply{stage: stageExchange, host: host, status: 403, body: []byte(acr("DENIED", "client with IP '192.0.2.1' is not allowed access"))}, nil, true, "the registry's network rules deny this node"},
-		"another right":              {named, reply{stage: stageToken, host: host, status: 403, body: []byte(acr("UNAUTHORIZED", "no"))}, nil, true, "token at a.azurecr.io: status 403 UNAUTHORIZED: no, asking as managed identity " + client + " for audience https://containerregistry.azure.net: grant this identity"},
-		"a registry of nobody":       {named, reply{stage: stageExchange, host: host, status: 404}, nil, true, "there is no such registry, or it knows no such exchange"},
-		"a registry without address": {named, reply{stage: stageExchange, host: host, err: unknown}, nil, false, "there is no such registry, or no such name in the node's DNS"},
-		"a registry throttles":       {named, reply{stage: stageExchange, host: host, status: 429, header: http.Header{"Retry-After": {"7"}}, body: []byte(acr("TOOMANYREQUESTS", "slow"))}, nil, false, "status 429 TOOMANYREQUESTS: slow, asking"},
-		"a wrong tenant":             {named, reply{stage: stageExchange, host: host, status: 400}, nil, true, "check the tenant and the audience"},
-		"a correlation that is none": {named, reply{stage: stageExchange, host: host, status: 401, header: http.Header{"X-Ms-Correlation-Request-Id": {"eyJhbGciOi"}}}, nil, true, "exchange at a.azurecr.io: status 401, asking"},
+	for name, tc := range map[string]refusal{
+		"no such identity": {named, says(400, "Identity not found"), true, "managed identity " + client + " is not assigned to this machine", "assign it, or correct its id",
+			"imds at 169.254.169.254: status 400 invalid_request: Identity not found; as managed identity " + client + " for audience https://containerregistry.azure.net"},
+		"another question":       {named, says(400, "Required metadata header not specified"), true, "the machine refuses to answer", "check the identity's id and --audience", "Required metadata header"},
+		"no identity":            {system, says(400, "Identity not found"), true, "the machine has no system-assigned identity", "assign one, or name a user-assigned one with --client-id, or userAssignedIdentityID in azure.json", "Identity not found"},
+		"several identities":     {system, says(400, "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"), true, "several managed identities are assigned to this machine", "say which with --client-id", "Multiple"},
+		"an audience of nobody":  {named, says(400, "AADSTS500011: The resource principal was not found"), true, "the audience is not known", "check --audience", "AADSTS500011"},
+		"being updated":          {system, answered(stageMetadata, imdsHost, 410, "", "Server", "IMDS/150.870.65.1036"), false, "is being updated", "after a pause", "status 410"},
+		"not there yet":          {system, answered(stageMetadata, imdsHost, 404, `{ "error": "Not found" }`), false, "is being updated", "after a pause", "status 404 Not found"},
+		"denied":                 {system, answered(stageMetadata, imdsHost, 403, "", "Server", "IMDS/150.870.65.1036"), true, "something denies this process Azure's metadata service", "network policies and proxies", "status 403"},
+		"throttled":              {system, answered(stageMetadata, imdsHost, 429, "", "Retry-After", "7"), false, "Azure's metadata service throttles requests", "after a pause", "status 429"},
+		"on AWS":                 {system, answered(stageMetadata, imdsHost, 404, `<?xml version="1.0"?><html>`, "Server", "EC2ws", "Content-Type", "text/html"), true, notAzures, elsewhere, `status 404: Server: EC2ws; as`},
+		"on AWS without a token": {system, answered(stageMetadata, imdsHost, 401, ``, "Server", "EC2ws"), true, notAzures, elsewhere, "status 401: Server: EC2ws"},
+		"on Google's cloud":      {system, answered(stageMetadata, imdsHost, 404, `<!DOCTYPE html>`, "Metadata-Flavor", "Google", "Server", "Metadata Server for VM", "Content-Type", html), true, notAzures, elsewhere, "Server: Metadata Server for VM"},
+		"on IBM's cloud":         {system, answered(stageMetadata, imdsHost, 404, `{"errors":[{"code":"not_found","message":"no"}],"trace":"x"}`), true, notAzures, elsewhere, "status 404 not_found: no"},
+		"in a lab":               {system, answered(stageMetadata, imdsHost, 404, "404 page not found\n", "Content-Type", "text/plain; charset=utf-8"), true, notAzures, elsewhere, "404 page not found"},
+		"on no cloud":            {system, unanswered(stageMetadata, imdsHost, silent), true, "there is nothing at 169.254.169.254, where Azure's metadata service would be", elsewhere, "i/o timeout"},
+		"not listening":          {system, unanswered(stageMetadata, imdsHost, refused), false, "nothing listens at 169.254.169.254, or not yet", "is Azure's metadata service running? " + elsewhere, "refused"},
+		"silent":                 {system, unanswered(stageMetadata, imdsHost, &cloudhttp.SilenceError{Step: cloudhttp.Waiting, After: time.Second}), false, "accepted the connection and did not answer in time", "after a pause", "no answer within 1s"},
+		"stopped":                {system, unanswered(stageMetadata, imdsHost, context.Canceled), false, "stopped before Azure's metadata service answered", "", "canceled"},
+		"no agent":               {byArc, unanswered(stageArc, arcHost, refused), false, "nothing listens at 127.0.0.1:40342, or not yet", "is the Connected Machine agent (himds) running? on a machine that Azure Arc does not manage, name another identity", "refused"},
+		"an agent's key":         {byArc, answered(stageArc, arcHost, 401, `{"error":"unauthorized","error_description":"no"}`), true, "refuses its key", "the plugin has to run as root or in the group himds", "arc at 127.0.0.1:40342: status 401 unauthorized: no; as managed identity " + client},
+		"an agent that denies":   {byArc, answered(stageArc, arcHost, 403, `{"error":"forbidden","error_description":"no"}`), true, "the Connected Machine agent (himds) refuses this process", "", "status 403 forbidden: no"},
+		"not the machine's":      {byArc, answered(stageArc, arcHost, 400, `{"error":"invalid_request","error_description":"Identity not found"}`), true, "is not assigned to this machine", "assign it", "Identity not found"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			if tc.reply.header == nil {
-				tc.reply.header = http.Header{}
-			}
-			err := tc.who.explain(tc.reply.dissect(tc.err))
-			failure, ok := errors.AsType[*credential.Failure](err)
-			if !ok || failure.Permanent != tc.permanent {
-				t.Errorf("got %+v", failure)
-			}
-			if want := tc.reply.header.Get("Retry-After"); (want != "") != (failure.RetryAfter == 7*time.Second) {
-				t.Errorf("to be left alone for %s, want %q", failure.RetryAfter, want)
-			}
-			for _, hidden := range []string{"Trace ID", "eyJhbGciOi", "<html>"} {
-				if strings.Contains(err.Error(), hidden) {
-					t.Errorf("%s is in %q", hidden, err)
-				}
-			}
-			if !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("got %q, want %q", err, tc.want)
-			}
-		})
+		t.Run(name, tc.check)
 	}
+	arc := &arcIdentity{selector: selector{"client_id", client}, audience: defaultAudience}
+	challenge := answered(stageArc, arcHost, 401, "")
+	for advice, err := range map[string]error{
+		"the plugin has to run as root or in the group himds":    fmt.Errorf("/x.key: %w", syscall.EACCES),
+		"the plugin has to see the files of the machine's agent": fmt.Errorf("/x.key: %w", syscall.ENOENT),
+		"something else may listen in place of the agent":        errors.New("the agent's challenge is not Basic realm=FILE"),
+	} {
+		wantFailure(t, arc.errKey(challenge, err), true, "the key of the Connected Machine agent (himds) cannot be read: "+err.Error(), advice, "arc at 127.0.0.1:40342: status 401; as managed identity "+client)
+	}
+	wantFailure(t, arc.errEcho(answered(stageArc, arcHost, 200, "")), true, "does not say that the token is of this identity", "bring the agent up to date", "arc at 127.0.0.1:40342; as")
+}
+
+// Azure's metadata service is waited for as Microsoft documents, and only where
+// it is Azure's that answers.
+func TestTheMetadataServiceIsWaitedFor(t *testing.T) {
+	if want := []time.Duration{2 * time.Second, 6 * time.Second, 14 * time.Second}; !slices.Equal(patience.Waits, want) {
+		t.Errorf("waits %s", patience.Waits)
+	}
+	for name, tc := range map[string]struct {
+		reply cloudhttp.Reply
+		again bool
+	}{
+		"being updated":  {answered("", imdsHost, 410, "", "Server", "IMDS/150.870.65.1036"), true},
+		"not there yet":  {answered("", imdsHost, 404, `{ "error": "Not found" }`), true},
+		"no identity":    {answered("", imdsHost, 400, `{"error":"invalid_request","error_description":"Identity not found"}`, "Server", "IMDS/1"), false},
+		"of Amazon":      {answered("", imdsHost, 404, `<?xml version="1.0"?><html>`, "Server", "EC2ws"), false},
+		"of Google":      {answered("", imdsHost, 404, `<!DOCTYPE html>`, "Metadata-Flavor", "Google"), false},
+		"of IBM":         {answered("", imdsHost, 404, `{"errors":[{"code":"not_found","message":"no"}]}`), false},
+		"gone elsewhere": {answered("", imdsHost, 410, ``), false},
+	} {
+		if patience.Again(tc.reply) != tc.again {
+			t.Errorf("%s: want %t", name, tc.again)
+		}
+	}
+}
+
+func TestWhatARegistryRefuses(t *testing.T) {
+	entra := credential.Token{Value: credential.NewSecret(jwtOf(`{"appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `"}`)), Caller: "client id …"}
+	at := func(source entraSource) service {
+		return (&refreshToken{server: loginServer{host: registryHost}, tenant: tenant, entra: source}).service(entra, "from this registry")
+	}
+	app := func(auth clientAuth) service {
+		return at(&application{authority: login, tenant: tenant, client: client, audience: defaultAudience, auth: auth})
+	}
+	var (
+		asMachine = at(&managedIdentity{audience: defaultAudience})
+		asArc     = at(&arcIdentity{audience: defaultAudience})
+		asSecret  = app(secretAuth{azureConfig: "/etc/kubernetes/azure.json"})
+		asPod     = app(podAuth{pod: testPod(t)})
+		asBound   = at(&identityBinding{bindings: &bindings{server: "x.ests.aks"}, client: client, pod: testPod(t)})
+	)
+	says := func(status int, code, text string) cloudhttp.Reply {
+		return answered(stageExchange, registryHost, status, registrySays(code, text), "X-Ms-Correlation-Request-Id", loginID)
+	}
+	unknown := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: registryHost, IsNotFound: true}}
+	const (
+		required  = "authentication required, visit https://aka.ms/acr/authorization for more information"
+		role      = "grant AcrPull (with ABAC: Container Registry Repository Reader) to object id " + client2 + ", which takes up to ten minutes"
+		elsewhere = `name the registry's tenant in registries["a.azurecr.io"].tenantID`
+		noTenants = "a managed identity has no rights in other tenants"
+	)
+	for name, tc := range map[string]refusal{
+		"no role": {asMachine, says(401, "UNAUTHORIZED", required), true, "the identity may not pull from this registry", role,
+			"exchange at a.azurecr.io: status 401 UNAUTHORIZED: " + required + "; correlation id " + loginID + "; as client id …"},
+		"no role, or another tenant":      {asSecret, says(401, "UNAUTHORIZED", required), true, "the identity may not pull", role + "; if the registry is of another tenant, " + elsewhere, "status 401"},
+		"no role, or a pod's other one":   {asPod, says(401, "UNAUTHORIZED", required), true, "the identity may not pull", "if the registry is of another tenant, name the registry's tenant in the service account's annotation kubernetes.azure.com/acr-tenant-id", "status 401"},
+		"another right":                   {asMachine, says(403, "DENIED", "requested access to the resource is denied"), true, "the identity may not pull", role, "status 403 DENIED"},
+		"nothing said":                    {asMachine, answered(stageExchange, registryHost, 401, ""), true, "the identity may not pull", role, "status 401; as"},
+		"another tenant":                  {asSecret, says(401, "UNAUTHORIZED", "Application not registered with AAD"), true, "does not know the identity's tenant", "is the registry of another tenant? " + elsewhere, "Application not registered with AAD"},
+		"another tenant, by name":         {asSecret, says(401, "UNAUTHORIZED", "the token is not of tenant x"), true, "does not know the identity's tenant", elsewhere, "not of tenant x"},
+		"another tenant than a machine's": {asMachine, says(401, "UNAUTHORIZED", "Application not registered with AAD"), true, "does not know the identity's tenant", noTenants + ": pull as an application of the registry's tenant that it vouches for (--credential=federated-managed-identity)", "status 401"},
+		"another tenant than Arc's":       {asArc, says(401, "UNAUTHORIZED", "wrong tenant"), true, "does not know the identity's tenant", noTenants, "status 401"},
+		"another tenant than a pod's":     {asPod, says(401, "UNAUTHORIZED", "wrong tenant"), true, "does not know the identity's tenant", "acr-tenant-id", "status 401"},
+		"another tenant than a binding's": {asBound, says(401, "UNAUTHORIZED", "wrong tenant"), true, "does not know the identity's tenant", noTenants, "status 401"},
+		"a network rule":                  {asSecret, says(403, "DENIED", "client with IP '192.0.2.1' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."), true, "the registry's network rules do not let this node in", "allow the node's outgoing address there, or use a private endpoint", "client with IP '192.0.2.1'"},
+		"no public network":               {asSecret, says(403, "DENIED", "Public network access is disabled for this tenant's registry"), true, "network rules", "private endpoint", "status 403"},
+		"no such registry":                {asMachine, says(404, "NAME_UNKNOWN", "no"), true, "there is no such registry", "check the image's host", "status 404"},
+		"no address":                      {asMachine, unanswered(stageExchange, registryHost, unknown), false, "a.azurecr.io has no address in DNS", "private DNS zones", "no such host"},
+		"throttled":                       {asMachine, answered(stageExchange, registryHost, 429, registrySays("TOOMANYREQUESTS", "slow"), "Retry-After", "7"), false, "the registry throttles requests", "after a pause", "status 429 TOOMANYREQUESTS: slow"},
+		"half a refusal":                  {asMachine, unanswered(stageExchange, registryHost, io.ErrUnexpectedEOF), false, "broke off", "between the node and the registry", "EOF"},
+		"a wrong form":                    {asMachine, answered(stageExchange, registryHost, 400, ""), true, "the registry refuses the request", "check the tenant and the audience", "status 400"},
+		"a correlation id that is none":   {asMachine, answered(stageExchange, registryHost, 401, "", "X-Ms-Correlation-Request-Id", "eyJhbGciOi"), true, "the identity may not pull", role, "exchange at a.azurecr.io: status 401; as"},
+	} {
+		t.Run(name, tc.check)
+	}
+	// What names the network has nothing said of roles, and the other way round.
+	network := asSecret.failure(says(403, "DENIED", "client with IP '192.0.2.1' is not allowed access"))
+	if strings.Contains(network.Error(), "AcrPull") || strings.Contains(network.Error(), "tenantID") {
+		t.Errorf("got %v", network)
+	}
+	if refused := asSecret.failure(says(401, "UNAUTHORIZED", required)); strings.Contains(refused.Error(), "endpoint") {
+		t.Errorf("got %v", refused)
+	}
+	// Without ids in the token it is the identity that was asked as.
+	s := (&refreshToken{server: loginServer{host: registryHost}, entra: &managedIdentity{selector: selector{"client_id", client}}}).service(held("opaque"), "team/app")
+	wantFailure(t, s.failure(says(401, "UNAUTHORIZED", required)), true, "the identity may not pull team/app", ") to it, which takes", "; as managed identity "+client)
 }

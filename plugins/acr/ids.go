@@ -40,8 +40,19 @@ func isTenant(s string) bool {
 }
 
 // isResourceID reports whether s is written like the resource id of an
-// identity. Names of resource groups have letters of any alphabet.
+// identity, or as Kubernetes has it in a node's providerID, after azure://.
+// Names of resource groups have letters of any alphabet.
 func isResourceID(s string) bool {
+	s = resourceID(s)
 	return len(s) <= 1024 && strings.HasPrefix(strings.ToLower(s), "/subscriptions/") && utf8.ValidString(s) &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '?' || r == '#' })
+}
+
+// resourceID returns an id as Azure has it.
+func resourceID(s string) string {
+	const scheme = "azure://"
+	if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) {
+		return s[len(scheme):]
+	}
+	return s
 }

@@ -37,6 +37,7 @@ func TestIds(t *testing.T) {
 	for id, want := range map[string]bool{
 		"/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i": true,
 		"/SUBSCRIPTIONS/s/resourcegroups/grüppe_(1).x":                                                   true,
+		"azure:///subscriptions/s/resourceGroups/g":                                                      true, "Azure:///subscriptions/s": true, "azure://subscriptions/s": false, "azure://": false, "aws:///subscriptions/s": false,
 		"": false, "/": false, "subscriptions/s": false, "x/subscriptions/s": false, "/subscriptions": false, "/subscriptions/a b": false, "/subscriptions/a\n": false,
 		"/subscriptions/a?b": false, "/subscriptions/a#b": false, "/subscriptions/\xff": false, "/subscriptions/" + strings.Repeat("a", 1024): false,
 	} {

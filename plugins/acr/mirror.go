@@ -8,19 +8,20 @@ import (
 	"strings"
 
 	"regcred/shared/image"
+	"regcred/shared/plugin"
 )
 
-// mirrors maps registries to the login servers that mirror them, each with what
+// mirrorFlag maps registries to the login servers that mirror them, each with what
 // its repositories' names begin with there. It is the value of
 // --registry-mirror.
-type mirrors struct {
+type mirrorFlag struct {
 	to *map[string]string
 	// changed says that what the file said has been replaced.
 	changed bool
 }
 
 // String returns the mapping as Set reads it.
-func (m *mirrors) String() string {
+func (m *mirrorFlag) String() string {
 	if m.to == nil {
 		return ""
 	}
@@ -32,11 +33,11 @@ func (m *mirrors) String() string {
 }
 
 // Type names the value in the flag's usage.
-func (m *mirrors) Type() string { return "SRC:DST" }
+func (m *mirrorFlag) Type() string { return "SRC:DST" }
 
 // Set reads SRC:DST[,SRC:DST], and adds to what was set before. An empty value
 // is no mirror: vendors' templates write one where there is none.
-func (m *mirrors) Set(text string) error {
+func (m *mirrorFlag) Set(text string) error {
 	parsed, err := parseMirrors(text)
 	if err != nil {
 		return err
@@ -71,7 +72,7 @@ func parseMirrors(text string) (map[string]string, error) {
 		}
 		source, target, err := parseMirror(pair)
 		if err != nil {
-			return nil, fmt.Errorf("%.80q %w", pair, err)
+			return nil, fmt.Errorf("%w: %.80q", err, pair)
 		}
 		if err := addMirror(parsed, source, target); err != nil {
 			return nil, err
@@ -90,16 +91,16 @@ func parseMirror(pair string) (source, target string, err error) {
 		at = 2
 	}
 	if len(parts) < at+1 || len(parts) > at+2 {
-		return "", "", errors.New("is not SRC:DST, two hosts")
+		return "", "", errors.New("not SRC:DST, two hosts")
 	}
 	source, target = strings.Join(parts[:at], ":"), strings.Join(parts[at:], ":")
 	for _, host := range []string{source, target} {
 		if _, err := image.ParseRegistry(host); err != nil {
-			return "", "", fmt.Errorf("is not SRC:DST: %.80q %w", host, err)
+			return "", "", fmt.Errorf("not SRC:DST, two hosts: %.80q: %w", host, err)
 		}
 	}
 	if path, err = parsePath(path); err != nil {
-		return "", "", fmt.Errorf("is not SRC:DST: %w", err)
+		return "", "", fmt.Errorf("not SRC:DST[/PATH]: %w", err)
 	}
 	if path != "" {
 		target += "/" + path
@@ -133,7 +134,7 @@ func parsePath(text string) (string, error) {
 		return "", nil
 	}
 	if r, err := image.Parse("registry.test/" + path); err != nil || r.Repository != path {
-		return "", fmt.Errorf("the path %.80q is not of a repository", path)
+		return "", fmt.Errorf("not the path of a repository: %.80q", path)
 	}
 	return path, nil
 }
@@ -146,37 +147,33 @@ func (m mirror) repository(name string) string {
 	return m.path + "/" + name
 }
 
-// mirrorOf returns the mirror of a registry. Hosts and ports are compared whole.
-func (s *Settings) mirrorOf(r image.Registry) (mirror, bool) {
-	m, found := s.mirrors[r.Canonical()]
-	return m, found
-}
-
-// finishMirrors refuses what is not a mirror, and keeps the others.
-func (s *Settings) finishMirrors() error {
-	s.mirrors = map[string]mirror{}
+// compileMirrors reads the mirrors, by the canonical form of what they mirror.
+// Hosts and ports are compared whole.
+func (s *Settings) compileMirrors(p *provider, _ plugin.Run) error {
+	p.mirrors = map[string]mirror{}
 	written := map[string]string{}
 	for _, source := range slices.Sorted(maps.Keys(s.RegistryMirrors)) {
+		field := fmt.Sprintf("registryMirrors[%q]", source)
 		target := s.RegistryMirrors[source]
 		mirrored, err := image.ParseRegistry(source)
 		if err != nil {
-			return fmt.Errorf("registryMirrors[%q]: %w", source, err)
+			return fmt.Errorf("%s: %w", field, err)
 		}
 		if other, twice := written[mirrored.Canonical()]; twice {
 			return fmt.Errorf("registryMirrors: %q and %q are the same registry", other, source)
 		}
 		written[mirrored.Canonical()] = source
 		if _, aliased := s.Registry(mirrored); aliased {
-			return fmt.Errorf("registryMirrors[%q]: has an alias too", source)
+			return fmt.Errorf("%s: an alias too", field)
 		}
-		m, err := s.suffixes.parseTarget(target)
+		m, err := p.suffixes.parseTarget(target)
 		if err != nil {
-			return fmt.Errorf("registryMirrors[%q]: the mirror %.80q %w", source, target, err)
+			return fmt.Errorf("%s: the mirror %.80q: %w", field, target, err)
 		}
-		if s.entries[m.server.host].login != nil {
-			return fmt.Errorf("registryMirrors[%q]: %w", source, errLogin(m.server))
+		if p.registries[m.server.host].login != nil {
+			return fmt.Errorf("%s: %w", field, errLogin(m.server))
 		}
-		s.mirrors[mirrored.Canonical()] = m
+		p.mirrors[mirrored.Canonical()] = m
 	}
 	return nil
 }

@@ -39,12 +39,12 @@ func TestParseMirrors(t *testing.T) {
 }
 
 func TestMirrorsAreWholeHosts(t *testing.T) {
-	s := load(t, nil, "-r", "mcr.microsoft.com:A.azurecr.io", "--registry-mirror=registry.test:5000:b.azurecr.io:443")
+	p := compiled(load(t, nil, "-r", "mcr.microsoft.com:A.azurecr.io", "--registry-mirror=registry.test:5000:b.azurecr.io:443"))
 	for host, want := range map[string]string{
 		"mcr.microsoft.com": "a.azurecr.io", "MCR.microsoft.com": "a.azurecr.io", "registry.test:5000": "b.azurecr.io",
 		"mcr.microsoft.community": "", "mcr.microsoft.com.evil.com": "", "a.mcr.microsoft.com": "", "mcr.microsoft.com:443": "", "registry.test": "", "registry.test:443": "",
 	} {
-		if got, ok := s.mirrorOf(mustParse(t, host)); got.server.host != want || ok != (want != "") {
+		if got, ok := p.mirrors[mustParse(t, host).Canonical()]; got.server.host != want || ok != (want != "") {
 			t.Errorf("%s: got %+v, %t", host, got, ok)
 		}
 	}
@@ -56,35 +56,45 @@ func TestMirrorsWithAPath(t *testing.T) {
 	flag := "--registry-mirror=mcr.microsoft.com:m.azurecr.io/aks,b.test:m.azurecr.io/,"
 	for _, args := range [][]string{{"--config=" + file}, {flag}} {
 		for name, want := range map[string]string{
-			"mcr.microsoft.com/oss/pause:3": "aks/oss/pause of m.azurecr.io by imds",
-			"b.test/oss/pause:3":            "oss/pause of m.azurecr.io by imds",
+			"mcr.microsoft.com/oss/pause:3": tokenOf("m.azurecr.io", "a token to pull aks/oss/pause", "", imds(machine)),
+			"b.test/oss/pause:3":            tokenOf("m.azurecr.io", "a token to pull oss/pause", "", imds(machine)),
 		} {
 			if got, err := ask(t, load(t, nil, append(args, "--scope=repository")...), name, nil, nil); err != nil || describe(got) != want {
 				t.Errorf("%s: got %s, %v", name, describe(got), err)
 			}
-			if got, err := ask(t, load(t, nil, args...), name, nil, nil); err != nil || describe(got) != "m.azurecr.io by imds" {
+			if got, err := ask(t, load(t, nil, args...), name, nil, nil); err != nil || describe(got) != exchanged("m.azurecr.io", "", imds(machine)) {
 				t.Errorf("%s: got %s, %v", name, describe(got), err)
 			}
 		}
 	}
-	if s := load(t, nil, "--registry-mirror="); len(s.RegistryMirrors) != 0 {
-		t.Errorf("got %q", s.RegistryMirrors)
+	if mirrors := mirrorsOf(t, nil, "--registry-mirror="); len(mirrors) != 0 {
+		t.Errorf("got %q", mirrors)
 	}
+}
+
+// mirrorsOf returns the mirrors as they were given.
+func mirrorsOf(t *testing.T, env []string, args ...string) map[string]string {
+	t.Helper()
+	s, _, err := Plugin().Read(args, plugintest.Getenv(env...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*Settings).RegistryMirrors
 }
 
 // A flag replaces what the file says, as flags of all kinds do.
 func TestMirrorsOfAFlag(t *testing.T) {
 	file := write(t, "config.yaml", head+"registryMirrors: {a.test: a.azurecr.io, b.test: b.azurecr.io}\n")
-	if s := load(t, nil, "--config="+file); len(s.RegistryMirrors) != 2 {
-		t.Errorf("got %q", s.RegistryMirrors)
+	if mirrors := mirrorsOf(t, nil, "--config="+file); len(mirrors) != 2 {
+		t.Errorf("got %q", mirrors)
 	}
-	s := load(t, nil, "--config="+file, "-r", "c.test:c.azurecr.io", "-r", "d.test:d.azurecr.io")
-	if want := map[string]string{"c.test": "c.azurecr.io", "d.test": "d.azurecr.io"}; !maps.Equal(s.RegistryMirrors, want) {
-		t.Errorf("got %q", s.RegistryMirrors)
+	mirrors := mirrorsOf(t, nil, "--config="+file, "-r", "c.test:c.azurecr.io", "-r", "d.test:d.azurecr.io")
+	if want := map[string]string{"c.test": "c.azurecr.io", "d.test": "d.azurecr.io"}; !maps.Equal(mirrors, want) {
+		t.Errorf("got %q", mirrors)
 	}
-	s = load(t, []string{"REGCRED_REGISTRY_MIRROR=e.test:e.azurecr.io"})
-	if want := map[string]string{"e.test": "e.azurecr.io"}; !maps.Equal(s.RegistryMirrors, want) {
-		t.Errorf("got %q", s.RegistryMirrors)
+	mirrors = mirrorsOf(t, []string{"REGCRED_REGISTRY_MIRROR=e.test:e.azurecr.io"})
+	if want := map[string]string{"e.test": "e.azurecr.io"}; !maps.Equal(mirrors, want) {
+		t.Errorf("got %q", mirrors)
 	}
 	usage := Plugin().Usage(plugintest.Getenv())
 	if !strings.Contains(usage, "-r, --registry-mirror SRC:DST[,SRC:DST]") {
@@ -99,7 +109,7 @@ func FuzzMirror(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parseMirrors((&mirrors{to: &parsed}).String())
+		again, err := parseMirrors((&mirrorFlag{to: &parsed}).String())
 		if err != nil || !maps.Equal(parsed, again) {
 			t.Errorf("%q: %q is read again as %q, %v", text, parsed, again, err)
 		}

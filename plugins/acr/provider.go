@@ -2,14 +2,17 @@
 package acr
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"regcred/shared/credential"
+	"regcred/shared/image"
+	"regcred/shared/plugin"
 	"regcred/shared/serviceaccount"
-	"regcred/shared/settings"
 )
 
 var (
@@ -23,12 +26,12 @@ var (
 )
 
 // Plugin describes acr-credential-provider.
-func Plugin() settings.Plugin {
-	return settings.Plugin{
+func Plugin() plugin.Plugin {
+	return plugin.Plugin{
 		Name:  "acr-credential-provider",
 		Guide: guide + nodeConfig,
 		Kind:  "ACRCredentialProviderConfig",
-		New: func() settings.Settings {
+		New: func() plugin.Settings {
 			s := &Settings{Audience: defaultAudience, Scope: perRegistry}
 			s.CertificateAuthority = clusterAuthority()
 			return s
@@ -56,151 +59,134 @@ const (
 	tenantAnnotation = "kubernetes.azure.com/acr-tenant-id"
 )
 
-// Provider returns the cloud with these settings.
-func (s *Settings) Provider(getenv func(string) string) credential.Provider {
-	return &provider{settings: s, place: place{audience: s.Audience, caFile: s.CAFile, arcFolder: arcFolder(getenv)}}
-}
-
+// provider is Azure with compiled settings.
 type provider struct {
-	settings *Settings
-	place    place
+	fallback      credential.NodeFallback
+	identityScope serviceaccount.Scope
+
+	node       nodeIdentity
+	suffixes   suffixes
+	registries map[string]entry  // by login server
+	mirrors    map[string]mirror // by the canonical form of what they mirror
+	bindings   *bindings         // nil where pods ask Entra themselves
+
+	audience      string
+	perRepository bool
+	anonymous     bool
+	endpoints     *endpoints
 }
 
-// place is what all ways to a token have in common.
-type place struct {
-	audience  string
-	caFile    string
-	arcFolder string
-}
-
-// Source decides by the host whether a registry is a login server and of which
+// Answer decides by the host whether a registry is a login server and of which
 // cloud, and by the request and the settings with whose identity a token is
 // asked for.
-func (p *provider) Source(request credential.Request) (credential.Source, error) {
-	if m, ok := p.settings.mirrorOf(request.Image.Registry); ok {
-		// The operator has said whose images these are.
-		request.Image.Repository = m.repository(request.Image.Repository)
-		return p.node(request, m.server)
+func (p *provider) Answer(request credential.Request) (credential.Answer, error) {
+	source, err := p.source(request)
+	if source == nil || err != nil {
+		return credential.Answer{}, err
 	}
-	server, ok := p.settings.suffixes.parse(request.Registry)
+	// The password of a plain login is good for all of its registry even so;
+	// the kubelet is not told, and asks for each image.
+	return credential.Answer{Source: source, PerImage: p.perRepository, Anonymous: p.anonymousPattern(request.Image.Registry)}, nil
+}
+
+func (p *provider) source(request credential.Request) (credential.Source, error) {
+	if m, ok := p.mirrors[request.Image.Registry.Canonical()]; ok {
+		// The operator has said whose images these are: also a pod with an
+		// identity of its own gets them as the node.
+		return p.asNode(request, m.server, m.repository(request.Image.Repository))
+	}
+	server, ok := p.suffixes.parse(request.Registry)
 	if !ok {
 		return nil, nil
 	}
-	if request.Pod == nil {
-		if p.settings.bound() && !p.settings.NodeFallback {
-			return nil, errors.New("the request has no service account token, which --ib-sni-name needs and static pods do not have: set tokenAttributes in the kubelet's configuration, or allow the node's identity with --node-fallback")
-		}
-		return p.node(request, server)
+	if request.Pod == nil && p.bindings != nil && !p.fallback.All() {
+		return nil, errors.New("no service account token in the request, which --ib-sni-name needs and static pods do not have: set tokenAttributes in the kubelet's configuration, or let everybody pull as the node with --node-fallback")
 	}
-	pod, err := p.pod(request, server)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", request.Pod, err)
-	case pod != nil:
-		return p.answer(request, server, pod, pod.who().tenant), nil
-	case p.settings.NodeFallback:
-		return p.node(request, server)
-	default:
-		return nil, p.nobody(request)
-	}
+	return credential.Choose(request, p.fallback, credential.Identities{
+		Pod:    func(pod *serviceaccount.Token) (credential.Source, error) { return p.asPod(pod, request, server) },
+		Node:   func() (credential.Source, error) { return p.asNode(request, server, request.Image.Repository) },
+		Remedy: p.remedy(),
+	})
 }
 
-// pod returns the source of a pod's own token, or nil for a pod that has no
-// identity.
-func (p *provider) pod(request credential.Request, server loginServer) (entraSource, error) {
+// remedy says what a pod without an identity lacks.
+func (p *provider) remedy() string {
+	if p.bindings != nil {
+		return "annotate it with " + clientAnnotation + " and list that annotation in the kubelet's tokenAttributes, set --ib-default-client-id"
+	}
+	return "annotate it with " + clientAnnotation + " and " + tenantAnnotation + " and list those annotations in the kubelet's tokenAttributes"
+}
+
+// asPod returns the source of a pod's own identity, or nil for a pod that names
+// none.
+func (p *provider) asPod(pod *serviceaccount.Token, request credential.Request, server loginServer) (credential.Source, error) {
 	client, tenant := request.Annotations[clientAnnotation], request.Annotations[tenantAnnotation]
 	if client != "" && !isGUID(client) {
-		return nil, fmt.Errorf("annotation %s: %.80q is not an id such as 00000000-0000-0000-0000-000000000000", clientAnnotation, client)
+		return nil, fmt.Errorf("annotation %s: %w: %.80q", clientAnnotation, errGUID, client)
 	}
 	if tenant != "" && !isTenant(tenant) {
-		return nil, fmt.Errorf("annotation %s: %.80q is neither the id of a tenant nor a domain", tenantAnnotation, tenant)
+		return nil, fmt.Errorf("annotation %s: %w: %.80q", tenantAnnotation, errTenant, tenant)
 	}
-	if p.settings.bound() {
-		return p.binding(request.Pod, server, client, tenant)
-	}
-	if client == "" {
-		return nil, nil
-	}
-	cloud := p.cloudOf(server)
-	if err := sameCloud(server, cloud); err != nil {
-		return nil, err
-	}
-	if tenant == "" && cloud.name == p.settings.node.cloud.name {
-		tenant = p.settings.TenantID
-	}
-	switch {
-	case tenant == "":
-		return nil, fmt.Errorf("annotate it with %s too, and list that annotation in the kubelet's tokenAttributes, or set --tenant-id", tenantAnnotation)
-	case cloud.authority == "":
-		return nil, fmt.Errorf("the authority of cloud %s is not known: set --authority", cloud.name)
-	}
-	return &application{
-		authority: cloud.authority,
-		tenant:    tenant,
-		client:    client,
-		audience:  p.place.audience,
-		caFile:    p.place.caFile,
-		proof:     podProof{pod: request.Pod, scope: p.settings.IdentityScope, federation: cloud.federation},
-	}, nil
-}
-
-// binding returns the source of the token of an identity that is bound to the
-// cluster, or nil for a pod that is bound to none. It is of the cluster's own
-// cloud.
-func (p *provider) binding(pod *serviceaccount.Token, server loginServer, client, tenant string) (entraSource, error) {
-	if client == "" {
-		client = p.settings.DefaultClientID
-	}
-	if tenant == "" {
-		tenant = p.settings.DefaultTenantID
+	if p.bindings != nil {
+		client, tenant = cmp.Or(client, p.bindings.client), cmp.Or(tenant, p.bindings.tenant)
 	}
 	if client == "" {
 		return nil, nil
 	}
-	if own := p.settings.node.cloud.name; server.cloud != own {
-		return nil, fmt.Errorf("the registry is of cloud %s, and identity bindings of the cluster's own, %s: the pod can not pull from it; entries in registries are the node's", server.cloud, own)
-	}
-	return &identityBinding{
-		bindings: p.settings.IdentityBindings,
-		client:   client,
-		tenant:   tenant,
-		audience: p.place.audience,
-		pod:      pod,
-		scope:    p.settings.IdentityScope,
-	}, nil
-}
-
-// nobody is the error of a pod that has no identity.
-func (p *provider) nobody(request credential.Request) error {
-	advice := "annotate it with " + clientAnnotation + " and " + tenantAnnotation + ", and list those annotations in the kubelet's tokenAttributes"
-	if p.settings.bound() {
-		advice = "annotate it with " + clientAnnotation + ", and list that annotation in the kubelet's tokenAttributes, or set --ib-default-client-id"
-	}
-	return fmt.Errorf("%s has no identity to pull with: %s, or allow the node's identity with --node-fallback", request.Pod, advice)
-}
-
-// node returns the source of the node's credential: the registry's own entry,
-// or what the node pulls everything else with.
-func (p *provider) node(request credential.Request, server loginServer) (credential.Source, error) {
-	entry, found := p.settings.entries[server.host]
-	switch {
-	case !found:
-		entry.holder = p.settings.node
-	case entry.login != nil:
-		// A password is handed out as it is, so who is asked is whom it is of.
-		if own, ok := p.settings.suffixes.parse(request.Image.Registry); !ok || own.host != server.host {
-			return nil, errLogin(server)
-		}
-		return &plainLogin{server: server.host, login: *entry.login}, nil
-	}
-	if err := sameCloud(server, entry.holder.cloud); err != nil {
-		return nil, err
-	}
-	source, err := entry.holder.source(p.place)
+	entra, tenant, err := p.podIdentity(pod, server, client, tenant)
 	if err != nil {
 		return nil, err
 	}
-	return p.answer(request, server, source, entry.holder.TenantID), nil
+	return p.registryToken(server, request.Image.Repository, entra, tenant), nil
+}
+
+// podIdentity returns the source of a pod's Entra token, and the tenant that it
+// is of.
+func (p *provider) podIdentity(pod *serviceaccount.Token, server loginServer, client, tenant string) (entraSource, string, error) {
+	if p.bindings != nil {
+		// A binding is of the cluster's own cloud.
+		if own := p.node.cloud.name; server.cloud != own {
+			return nil, "", fmt.Errorf("registry of cloud %s, while identity bindings are of the cluster's own, %s: the pod cannot pull from it; entries in registries are the node's", server.cloud, own)
+		}
+		return &identityBinding{bindings: p.bindings, client: client, audience: p.audience, pod: pod, identityScope: p.identityScope, endpoints: p.endpoints}, tenant, nil
+	}
+	node := p.identityAt(server)
+	if err := node.serves(server); err != nil {
+		return nil, "", err
+	}
+	cloud := node.cloud
+	if tenant == "" && cloud.name == p.node.cloud.name {
+		tenant = p.node.TenantID
+	}
+	switch {
+	case tenant == "":
+		return nil, "", fmt.Errorf("annotate it with %s too, and list that annotation in the kubelet's tokenAttributes, or set --tenant-id", tenantAnnotation)
+	case cloud.authority == "":
+		return nil, "", cloud.errAuthority()
+	}
+	auth := podAuth{pod: pod, identityScope: p.identityScope, audience: cloud.assertionAudience}
+	return &application{authority: cloud.authority, tenant: tenant, client: client, audience: p.audience, auth: auth, endpoints: p.endpoints}, tenant, nil
+}
+
+// asNode returns the source of the node's credential: the registry's own entry,
+// or what the node pulls everything else with.
+func (p *provider) asNode(request credential.Request, server loginServer, repository string) (credential.Source, error) {
+	entry, found := p.registries[server.host]
+	switch {
+	case !found:
+		entry.identity = p.node
+	case entry.login != nil:
+		// A password is handed out as it is, so who is asked is whom it is of.
+		if own, ok := p.suffixes.parse(request.Image.Registry); !ok || own.host != server.host {
+			return nil, errLogin(server)
+		}
+		return &plainLogin{server: server, login: *entry.login}, nil
+	}
+	entra, err := entry.identity.source(p, server)
+	if err != nil {
+		return nil, err
+	}
+	return p.registryToken(server, repository, entra, entry.identity.TenantID), nil
 }
 
 // errLogin is the error of images that another host's password would be handed
@@ -209,29 +195,30 @@ func errLogin(server loginServer) error {
 	return fmt.Errorf("the login of %s in registries is for that host alone, and is not sent to one that stands for it: give %s an identity there instead", server.host, server.host)
 }
 
-// answer returns the source of what the kubelet is answered: a registry token
-// for the Entra token. The registry is told of the tenant.
-func (p *provider) answer(request credential.Request, server loginServer, entra entraSource, tenant string) credential.Source {
-	refresh := &refreshToken{server: server.host, tenant: tenant, entra: entra, caFile: p.place.caFile}
-	if p.settings.Scope == perRepository {
-		return &accessToken{repository: request.Image.Repository, refresh: refresh}
+// registryToken returns the source of what the kubelet is answered: a registry
+// token for the Entra token. The registry is told of the tenant.
+func (p *provider) registryToken(server loginServer, repository string, entra entraSource, tenant string) credential.Source {
+	refresh := &refreshToken{server: server, tenant: tenant, entra: entra, endpoints: p.endpoints}
+	if p.perRepository {
+		return credential.Login(tokenUser, &accessToken{repository: repository, refresh: refresh})
 	}
-	return refresh
+	return credential.Login(tokenUser, refresh)
 }
 
-// cloudOf returns the cloud whose Entra is asked about a registry.
-func (p *provider) cloudOf(server loginServer) cloud {
-	if entry, found := p.settings.entries[server.host]; found && entry.login == nil {
-		return entry.holder.cloud
+// identityAt returns the node's identity at a registry, whose Entra pods ask too.
+func (p *provider) identityAt(server loginServer) nodeIdentity {
+	if entry, found := p.registries[server.host]; found && entry.login == nil {
+		return entry.identity
 	}
-	return p.settings.node.cloud
+	return p.node
 }
 
-// sameCloud refuses to send the token of one cloud to a registry of another,
-// whose operator is another one.
-func sameCloud(server loginServer, c cloud) error {
-	if server.cloud == c.name {
-		return nil
+// anonymousPattern is the pattern of the login servers that are like one. Under
+// it the kubelet finds, after the credential, that it may pull without.
+func (p *provider) anonymousPattern(r image.Registry) string {
+	if _, ok := p.suffixes.parse(r); !ok || !p.anonymous {
+		return ""
 	}
-	return fmt.Errorf("the registry is of cloud %s, and the identity of %s: give it an identity of its own under registries, with cloud %s", server.cloud, c.name, server.cloud)
+	_, rest, _ := strings.Cut(r.String(), ".")
+	return "*." + rest
 }

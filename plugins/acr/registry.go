@@ -80,10 +80,10 @@ func isServerName(s string) bool {
 func parseSuffix(text string) (string, error) {
 	r, err := image.ParseRegistry(strings.TrimPrefix(text, "."))
 	if err != nil || r.Port() != "" || strings.HasPrefix(r.Host(), "[") {
-		return "", fmt.Errorf("%.80q is not a domain", text)
+		return "", fmt.Errorf("not a domain: %.80q", text)
 	}
 	if !strings.Contains(r.Host(), ".") {
-		return "", fmt.Errorf("%.80q is a whole top-level domain", text)
+		return "", fmt.Errorf("a whole top-level domain: %.80q", text)
 	}
 	return r.Host(), nil
 }
@@ -93,7 +93,7 @@ func parseSuffix(text string) (string, error) {
 func checkSuffix(domain, own string) error {
 	for _, c := range clouds {
 		if c.name != own && (domain == c.registries || strings.HasSuffix(c.registries, "."+domain) || strings.HasSuffix(domain, "."+c.registries)) {
-			return fmt.Errorf("%s is of cloud %s: its registries need an entry each in registries, with their cloud", domain, c.name)
+			return fmt.Errorf("%s belongs to cloud %s: its registries need an entry each in registries, with their cloud", domain, c.name)
 		}
 	}
 	return nil
@@ -107,7 +107,7 @@ func (s suffixes) parseLoginServer(text string) (loginServer, error) {
 	}
 	server, ok := s.parse(r)
 	if !ok {
-		return loginServer{}, errors.New("is not a login server of a known cloud, such as NAME.azurecr.io; see registrySuffixes")
+		return loginServer{}, errors.New("not a login server of a known cloud, such as NAME.azurecr.io; see registrySuffixes")
 	}
 	return server, nil
 }

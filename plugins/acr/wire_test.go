@@ -1,11 +1,8 @@
 package acr
 
 import (
-	"context"
-	"errors"
-	"io"
+	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -13,69 +10,13 @@ import (
 	"regcred/shared/credential"
 )
 
-// service answers requests in a row, and keeps what it was sent.
-type service struct {
-	t       *testing.T
-	answers []answer
-	asked   []*http.Request
-	forms   []url.Values
-}
-
-type answer struct {
-	status int
-	body   string
-	header http.Header
-}
-
-func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
-	form := url.Values{}
-	if r.Body != nil {
-		text, _ := io.ReadAll(r.Body)
-		form, _ = url.ParseQuery(string(text))
-	}
-	s.asked, s.forms = append(s.asked, r), append(s.forms, form)
-	if len(s.asked) > len(s.answers) {
-		s.t.Fatalf("asked once too often: %s", r.URL)
-	}
-	a := s.answers[len(s.asked)-1]
-	if a.header == nil {
-		a.header = http.Header{}
-	}
-	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)), Request: r}, nil
-}
-
-func (s *service) client() *http.Client { return &http.Client{Transport: s} }
-
-// holding is a Getter that has a token for every Source.
-type holding struct{ token string }
-
-func (h holding) Get(context.Context, credential.Source) (credential.Credential, error) {
-	return credential.Credential{Username: tokenUser, Password: credential.NewSecret(h.token), Expires: time.Now().Add(time.Hour)}, nil
-}
-
-func (h holding) Renew(_ context.Context, _ credential.Source, refused credential.Credential) (credential.Credential, error) {
-	return refused, nil
-}
-
-func wantForm(t *testing.T, got url.Values, want map[string]string) {
-	t.Helper()
-	for name, value := range want {
-		if len(got[name]) != 1 || got.Get(name) != value {
-			t.Errorf("%s is %q, want %q", name, got[name], value)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("sent %q", got)
-	}
-}
-
 const entraBody = `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"entra-token"}`
 
 func TestTheMetadataService(t *testing.T) {
-	s := &service{t: t, answers: []answer{{200, `{"access_token":"imds-token","refresh_token":"","expires_in":"3599","expires_on":"4000000000","resource":"x","token_type":"Bearer"}`, nil}}}
-	identity := &managedIdentity{selector: selector{"msi_res_id", "/subscriptions/s/resourceGroups/g&h"}, audience: defaultAudience}
-	c, err := identity.fetch(t.Context(), s.client())
-	if err != nil || c.Password.Reveal() != "imds-token" || (time.Until(c.Expires)-3599*time.Second).Abs() > 5*time.Second {
+	s := &cloudFake{t: t, answers: []answer{{200, `{"access_token":"imds-token","refresh_token":"","expires_in":"3599","expires_on":"4000000000","resource":"x","token_type":"Bearer"}`, nil}}}
+	identity := &managedIdentity{selector: selector{"msi_res_id", "/subscriptions/s/resourceGroups/g&h"}, audience: defaultAudience, endpoints: s.endpoints()}
+	c, err := identity.Fetch(t.Context(), nil)
+	if err != nil || c.Value.Reveal() != "imds-token" || (time.Until(c.Expires)-3599*time.Second).Abs() > 5*time.Second {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	r := s.asked[0]
@@ -88,20 +29,20 @@ func TestTheMetadataService(t *testing.T) {
 func TestEntra(t *testing.T) {
 	file := write(t, "secret", "the-secret\n")
 	for name, tc := range map[string]struct {
-		proof proof
-		want  map[string]string
+		auth clientAuth
+		want map[string]string
 	}{
-		"a secret in a file":      {secretProof{file: file}, map[string]string{"client_secret": "the-secret"}},
-		"a secret in azure.json":  {secretProof{azureConfig: "/azure.json", secret: credential.NewSecret("other")}, map[string]string{"client_secret": "other"}},
-		"a token in a file":       {tokenFileProof{file: file}, map[string]string{"client_assertion": "the-secret", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
-		"a managed identity":      {managedProof{&managedIdentity{audience: "api://AzureADTokenExchange"}}, map[string]string{"client_assertion": "held", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
-		"a pod's service account": {podProof{pod: testPod(t)}, map[string]string{"client_assertion": testPod(t).Reveal(), "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
+		"a secret in a file":      {secretAuth{file: file}, map[string]string{"client_secret": "the-secret"}},
+		"a secret in azure.json":  {secretAuth{azureConfig: "/azure.json", secret: credential.NewSecret("other")}, map[string]string{"client_secret": "other"}},
+		"a token in a file":       {tokenFileAuth{file: file}, map[string]string{"client_assertion": "the-secret", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
+		"a managed identity":      {managedAuth{&managedIdentity{audience: "api://AzureADTokenExchange"}}, map[string]string{"client_assertion": "held", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
+		"a pod's service account": {podAuth{pod: testPod(t)}, map[string]string{"client_assertion": testPod(t).Reveal(), "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &service{t: t, answers: []answer{{200, entraBody, nil}}}
-			app := &application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, proof: tc.proof}
-			c, err := app.fetch(t.Context(), holding{"held"}, s.client())
-			if err != nil || c.Password.Reveal() != "entra-token" || (time.Until(c.Expires)-3599*time.Second).Abs() > 5*time.Second {
+			s := &cloudFake{t: t, answers: []answer{{200, entraBody, nil}}}
+			app := &application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, auth: tc.auth, endpoints: s.endpoints()}
+			c, err := app.Fetch(t.Context(), holding("held"))
+			if err != nil || c.Value.Reveal() != "entra-token" || (time.Until(c.Expires)-3599*time.Second).Abs() > 5*time.Second {
 				t.Fatalf("got %+v, %v", c, err)
 			}
 			if r := s.asked[0]; r.Method != http.MethodPost || r.URL.String() != "https://login.test/"+tenant+"/oauth2/v2.0/token" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
@@ -116,26 +57,27 @@ func TestEntra(t *testing.T) {
 	}
 }
 
-// Certificate authorities that can not be read are the node's mistake.
+// Certificate authorities that cannot be read are the node's mistake, and each
+// kind has a setting of its own.
 func TestCertificateAuthoritiesThatAreNotThere(t *testing.T) {
 	const file = "/absent/ca.crt"
-	refresh := &refreshToken{server: "a.azurecr.io", entra: &managedIdentity{audience: defaultAudience}, caFile: file}
-	for _, source := range []credential.Source{
-		refresh, &accessToken{repository: "app", refresh: refresh},
-		&application{authority: "login.test", tenant: tenant, client: client, audience: defaultAudience, caFile: file, proof: secretProof{file: "/s"}},
+	e := newEndpoints(file, func(string) string { return "" })
+	refresh := &refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: &managedIdentity{audience: defaultAudience}, endpoints: e}
+	for source, setting := range map[credential.TokenSource]string{
+		refresh: "--ca-file",
+		&accessToken{repository: "app", refresh: refresh}: "--ca-file",
+		&application{authority: login, tenant: tenant, client: client, audience: defaultAudience, auth: podAuth{pod: testPod(t)}, endpoints: e}:                                      "--ca-file",
+		&identityBinding{bindings: &bindings{server: "x.ests.aks", address: "10.0.0.1:443", caFile: file}, client: client, audience: defaultAudience, pod: testPod(t), endpoints: e}: "--ib-ca-file",
 	} {
-		_, err := source.Fetch(t.Context(), holding{"x"})
-		failure, ok := errors.AsType[*credential.Failure](err)
-		if !ok || !failure.Permanent || !strings.HasPrefix(err.Error(), "credentials: ") || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), ", asking as ") {
-			t.Errorf("got %v", err)
-		}
+		_, err := source.Fetch(t.Context(), holding("x"))
+		wantFailure(t, err, true, "certificate authorities: "+file+": no such file or directory", "correct "+setting+" or the file", "; as ")
 	}
 }
 
 func TestIdentityBinding(t *testing.T) {
-	s := &service{t: t, answers: []answer{{200, entraBody, nil}}}
-	binding := &identityBinding{bindings: IdentityBindings{SNIName: "x.ests.aks", APIServerIP: "10.0.0.1"}, client: client, tenant: tenant, audience: defaultAudience, pod: testPod(t)}
-	if c, err := binding.fetch(t.Context(), s.client()); err != nil || c.Password.Reveal() != "entra-token" {
+	s := &cloudFake{t: t, answers: []answer{{200, entraBody, nil}}}
+	binding := &identityBinding{bindings: &bindings{server: "x.ests.aks", address: "10.0.0.1:443"}, client: client, audience: defaultAudience, pod: testPod(t), endpoints: s.endpoints()}
+	if c, err := binding.Fetch(t.Context(), nil); err != nil || c.Value.Reveal() != "entra-token" {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	if r := s.asked[0]; r.Method != http.MethodPost || r.URL.Host != "x.ests.aks" || strings.Trim(r.URL.RequestURI(), "/") != "" || r.URL.Scheme != "https" {
@@ -148,7 +90,7 @@ func TestIdentityBinding(t *testing.T) {
 }
 
 func TestExchange(t *testing.T) {
-	token := jwt(`{"exp":4000000000}`)
+	token := jwtOf(`{"exp":4000000000}`)
 	for name, tc := range map[string]struct {
 		tenant string
 		want   map[string]string
@@ -156,10 +98,11 @@ func TestExchange(t *testing.T) {
 		"with a tenant": {tenant, map[string]string{"grant_type": "access_token", "service": "a.azurecr.io", "access_token": "entra-token", "tenant": tenant}},
 		"without":       {"", map[string]string{"grant_type": "access_token", "service": "a.azurecr.io", "access_token": "entra-token"}},
 	} {
-		s := &service{t: t, answers: []answer{{200, `{"refresh_token":"` + token + `"}`, nil}}}
-		refresh := &refreshToken{server: "a.azurecr.io", tenant: tc.tenant, entra: &managedIdentity{}}
-		c, _, err := refresh.exchange(t.Context(), s.client(), credential.NewSecret("entra-token"))
-		if err != nil || c.Password.Reveal() != token || c.Username != tokenUser {
+		s := &cloudFake{t: t, answers: []answer{{200, `{"refresh_token":"` + token + `","access_token":"not this one"}`, nil}}}
+		refresh := &refreshToken{server: loginServer{host: "a.azurecr.io"}, tenant: tc.tenant, entra: &managedIdentity{}, endpoints: s.endpoints()}
+		got, err := refresh.Fetch(t.Context(), holding("entra-token"))
+		c := got.Login(tokenUser)
+		if err != nil || c.Password.Reveal() != token || c.Username != "00000000-0000-0000-0000-000000000000" {
 			t.Fatalf("%s: got %+v, %v", name, c, err)
 		}
 		if r := s.asked[0]; r.Method != http.MethodPost || r.URL.String() != "https://a.azurecr.io/oauth2/exchange" {
@@ -170,11 +113,11 @@ func TestExchange(t *testing.T) {
 }
 
 func TestTokensOfARepository(t *testing.T) {
-	token := jwt(`{"exp":4000000000}`)
-	s := &service{t: t, answers: []answer{{200, `{"access_token":"` + token + `"}`, nil}}}
-	access := &accessToken{repository: "team/app", refresh: &refreshToken{server: "a.azurecr.io", entra: &managedIdentity{}}}
-	c, err := access.fetch(t.Context(), holding{"refresh-token"}, s.client())
-	if err != nil || c.Password.Reveal() != token || c.Username != tokenUser {
+	token := jwtOf(`{"exp":4000000000}`)
+	s := &cloudFake{t: t, answers: []answer{{200, `{"access_token":"` + token + `","refresh_token":"not this one"}`, nil}}}
+	access := &accessToken{repository: "team/app", refresh: &refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: &managedIdentity{}, endpoints: s.endpoints()}}
+	c, err := access.Fetch(t.Context(), holding("refresh-token"))
+	if err != nil || c.Value.Reveal() != token {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	if r := s.asked[0]; r.Method != http.MethodPost || r.URL.String() != "https://a.azurecr.io/oauth2/token" {
@@ -183,72 +126,111 @@ func TestTokensOfARepository(t *testing.T) {
 	wantForm(t, s.forms[0], map[string]string{"grant_type": "refresh_token", "service": "a.azurecr.io", "scope": "repository:team/app:pull", "refresh_token": "refresh-token"})
 }
 
+// A registry's token has its end in itself alone, by the registry's clock, and
+// is asked for again after half an hour.
+func TestTheLifeOfARegistrysToken(t *testing.T) {
+	now := time.Now()
+	at := func(d time.Duration) string {
+		text, _ := json.Marshal(map[string]int64{"exp": now.Add(d).Unix()})
+		return jwtOf(string(text))
+	}
+	for name, tc := range map[string]struct {
+		token string
+		date  time.Time
+		life  time.Duration
+	}{
+		"its own end":           {at(3 * time.Hour), now, 3 * time.Hour},
+		"without a date":        {at(3 * time.Hour), time.Time{}, 3 * time.Hour},
+		"by a clock ahead":      {at(3 * time.Hour), now.Add(time.Hour), 2 * time.Hour},
+		"by a clock behind":     {at(3 * time.Hour), now.Add(-time.Hour), 4 * time.Hour},
+		"more than a token has": {at(1e6 * time.Hour), now, 24 * time.Hour},
+		"one that says nothing": {jwtOf(`{}`), now, 5 * time.Minute},
+		"one that is no JWT":    {"opaque", now, 5 * time.Minute},
+	} {
+		header := http.Header{}
+		if !tc.date.IsZero() {
+			header.Set("Date", tc.date.UTC().Format(http.TimeFormat))
+		}
+		s := &cloudFake{t: t, answers: []answer{{200, `{"refresh_token":"` + tc.token + `"}`, header}}}
+		c, err := (&refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: &managedIdentity{}, endpoints: s.endpoints()}).Fetch(t.Context(), holding("x"))
+		if err != nil || (c.Expires.Sub(now)-tc.life).Abs() > 5*time.Second || c.Value.Reveal() != tc.token {
+			t.Errorf("%s: got %s, %v", name, c.Expires.Sub(now), err)
+		}
+		if (c.Refresh.Sub(now) - 30*time.Minute).Abs() > 5*time.Second {
+			t.Errorf("%s: is asked for again after %s", name, c.Refresh.Sub(now))
+		}
+	}
+}
+
+// Who it was is what Entra's token says of itself, and goes on to the registry's
+// tokens.
+func TestTheCaller(t *testing.T) {
+	const user, machines = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pull", "/subscriptions/s/resourcegroups/g/providers/Microsoft.Compute/virtualMachines/vm-7"
+	const asked = "managed identity " + client // which is what the ids need not repeat
+	ids := "object id " + client2 + ", tenant " + tenant
+	for claims, want := range map[string]string{
+		`"appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `","xms_mirid":"` + user + `"`:     asked + " (pull, " + ids + ")",
+		`"appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `","xms_mirid":"` + machines + `"`: asked + " (vm-7, " + ids + ")",
+		`"azp":"` + tenant2 + `","oid":"` + client2 + `","tid":"` + tenant + `"`:                                 asked + " (client id " + tenant2 + ", " + ids + ")",
+		`"oid":"` + client2 + `"`: asked + " (object id " + client2 + ")",
+		`"appid":"x\ny","oid":"z","tid":"` + strings.Repeat("a", 400) + `"`: asked,
+		`"appid":5`: asked,
+	} {
+		entra := jwtOf("{" + claims + "}")
+		s := &cloudFake{t: t, answers: []answer{{200, `{"access_token":"` + entra + `","expires_in":3599}`, nil}, {200, `{"refresh_token":"r"}`, nil}, {200, `{"access_token":"a"}`, nil}}}
+		identity := &managedIdentity{selector: selector{"client_id", client}, audience: defaultAudience, endpoints: s.endpoints()}
+		access := &accessToken{repository: "app", refresh: &refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: identity, endpoints: s.endpoints()}}
+		var uncached tokens
+		uncached = func(source credential.TokenSource) (credential.Token, error) {
+			return source.Fetch(t.Context(), uncached)
+		}
+		c, err := credential.Login(tokenUser, access).Fetch(t.Context(), uncached)
+		if err != nil || c.Caller != want {
+			t.Errorf("%s: got %q, %v", claims, c.Caller, err)
+		}
+	}
+}
+
 func TestLogin(t *testing.T) {
-	s := &plainLogin{server: "a.azurecr.io", login: Login{Username: "admin", PasswordFile: write(t, "password", "p4ss:word \r\n")}}
+	s := &plainLogin{server: loginServer{host: "a.azurecr.io"}, login: Login{Username: "admin", PasswordFile: write(t, "password", "p4ss:word \r\n")}}
 	c, err := s.Fetch(t.Context(), nil)
-	if err != nil || c.Username != "admin" || c.Password.Reveal() != "p4ss:word " || (time.Until(c.Expires)-5*time.Minute).Abs() > 5*time.Second {
+	if err != nil || c.Username != "admin" || c.Password.Reveal() != "p4ss:word " || (time.Until(c.Expires)-5*time.Minute).Abs() > 5*time.Second || c.Caller != "user admin" {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	s.login.PasswordFile = "/absent/password"
-	if _, err := s.Fetch(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "credentials: no such file or directory: /absent/password, asking as user admin") {
-		t.Errorf("got %v", err)
-	}
-}
-
-// An answer that ends in the middle is asked for once more.
-func TestATruncatedAnswer(t *testing.T) {
-	calls := 0
-	client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-		calls++
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(io.MultiReader(strings.NewReader(`{"acc`), broken{}))}, nil
-	})}
-	if _, err := (&managedIdentity{audience: "a"}).fetch(t.Context(), client); err == nil || !strings.Contains(err.Error(), "unexpected EOF") || calls != 2 {
-		t.Errorf("got %v after %d calls", err, calls)
-	}
-}
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-type getter func(credential.Source) (credential.Credential, error)
-
-func (f getter) Get(_ context.Context, s credential.Source) (credential.Credential, error) {
-	return f(s)
-}
-
-func (f getter) Renew(context.Context, credential.Source, credential.Credential) (credential.Credential, error) {
-	return credential.Credential{}, errors.New("nothing to renew")
+	_, err = s.Fetch(t.Context(), nil)
+	wantFailure(t, err, true, `the password of user admin, which registries["a.azurecr.io"].login.passwordFile names, cannot be read: no such file or directory: /absent/password`, "", "credentials")
 }
 
 // An answer of no use is a failure, and what is in it is in no message.
 func TestAnswersOfNoUse(t *testing.T) {
 	for body, want := range map[string]string{
-		`{`:                                     "the answer can not be read",
-		`"hunter2hunter2"`:                      "the answer can not be read",
-		`{}`:                                    "how much life it has",
-		`{"access_token":"hunter2hunter2"}`:     "how much life it has",
+		`{`:                                     "the answer cannot be read",
+		`"hunter2hunter2"`:                      "the answer cannot be read",
+		`{}`:                                    "the answer holds no token",
+		`{"access_token":"hunter2hunter2"}`:     "the answer holds a token without an expiry",
 		`{"access_token":"","expires_in":3599}`: "the answer holds no token",
 		`{"access_token":"hunter2 hunter2","expires_in":3599}`:               "characters that no token has",
-		`{"access_token":"hunter2hunter2","expires_in":-1}`:                  "how much life it has",
-		`{"access_token":"hunter2hunter2","expires_in":5,"expires_on":"12"}`: "no life left: it ended at 1970-01-01T00:00:12Z",
+		`{"access_token":"hunter2hunter2","expires_in":-1}`:                  "without an expiry",
+		`{"access_token":"hunter2hunter2","expires_in":5,"expires_on":"12"}`: "already expired, at 1970-01-01T00:00:12Z",
 	} {
-		s := &service{t: t, answers: []answer{{200, body, nil}}}
-		_, err := (&managedIdentity{audience: "a"}).fetch(t.Context(), s.client())
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+		s := &cloudFake{t: t, answers: []answer{{200, body, nil}}}
+		_, err := (&managedIdentity{audience: "a", endpoints: s.endpoints()}).Fetch(t.Context(), nil)
+		advice := "something else may answer in place of Azure's metadata service"
+		if strings.Contains(want, "expired") {
+			advice = "check the node's clock"
+		}
+		if text := wantFailure(t, err, false, want, advice, "imds at 169.254.169.254; as the machine's managed identity for audience a"); strings.Contains(text, "hunter2") || strings.Contains(text, "status 200") {
 			t.Errorf("%s: got %v", body, err)
 		}
 	}
 	for body, want := range map[string]string{
-		`{`: "the answer can not be read", `{}`: "the answer holds no token", `{"refresh_token":""}`: "the answer holds no token",
-		`{"refresh_token":"` + jwt(`{"exp":12}`) + `"}`: "no life left",
+		`{`: "the answer cannot be read", `{}`: "the answer holds no token", `{"refresh_token":""}`: "the answer holds no token",
+		`{"refresh_token":"` + jwtOf(`{"exp":12}`) + `"}`: "already expired",
+		`{"refresh_token":"a b"}`:                         "characters that no token has", `{"refresh_token":"a\u0000"}`: "characters that no token has", `{"refresh_token":"ä"}`: "characters that no token has",
 	} {
-		s := &service{t: t, answers: []answer{{200, body, nil}}}
-		_, _, err := (&refreshToken{server: "a.azurecr.io", entra: &managedIdentity{}}).exchange(t.Context(), s.client(), credential.NewSecret("x"))
+		s := &cloudFake{t: t, answers: []answer{{200, body, nil}}}
+		_, err := (&refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: &managedIdentity{}, endpoints: s.endpoints()}).Fetch(t.Context(), holding("x"))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "eyJ") {
 			t.Errorf("%s: got %v", body, err)
 		}

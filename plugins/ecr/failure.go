@@ -1,8 +1,9 @@
 package ecr
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -19,19 +19,20 @@ import (
 )
 
 // problem is what an error of the SDK says, taken apart: which service failed
-// at what, where, and how.
+// at what, and how, beside the last reply of any.
 type problem struct {
-	exchange
-	service, operation    string
-	code, text, requestID string
-	cause                 error
+	*attempt
+	reply              cloudhttp.Reply
+	service, operation string
+	code, text         string
+	requestID          string
+	cause              error
 }
 
-// dissect looks through the SDK's layers, with the last exchange as witness.
-// The innermost operation is the one that failed: ECR's fails because STS's
-// did, and that because of IMDS's.
-func dissect(err error, last exchange) problem {
-	p := problem{exchange: last, cause: err}
+// diagnose looks through the SDK's layers. The innermost operation is the one
+// that failed: ECR's fails because STS's did, and that because of IMDS's.
+func (a *attempt) diagnose(err error) problem {
+	p := problem{attempt: a, reply: a.recorder.Last(), cause: err}
 	inner := err
 	for {
 		var operation *smithy.OperationError
@@ -41,6 +42,10 @@ func dissect(err error, last exchange) problem {
 		p.service, p.operation, inner = serviceName(operation.ServiceID), operation.OperationName, operation.Err
 	}
 	p.text = inner.Error()
+	if _, after, found := strings.Cut(p.text, "failed to get API token, "); found {
+		// The SDK hides the layers of this one.
+		p.operation, p.text = imdsToken, after
+	}
 
 	var (
 		identified *awshttp.ResponseError
@@ -48,17 +53,13 @@ func dissect(err error, last exchange) problem {
 		transport  *url.Error
 		unreadable *smithy.DeserializationError
 		plain      *smithyhttp.ResponseError
-		process    *processcreds.ProviderError
 	)
 	if errors.As(err, &identified) {
 		p.requestID = identified.ServiceRequestID()
 	}
 	switch {
-	case errors.As(err, &process):
-		// The SDK's own text repeats what the program printed: keys.
-		p.service, p.operation, p.text = "credential_process", "", "the program failed or did not print credentials"
 	case errors.As(err, &unreadable):
-		p.text = "the answer can not be read: " + unreadable.Err.Error()
+		p.text = "the answer cannot be read: " + unreadable.Err.Error()
 	case errors.As(err, &api):
 		p.code, p.text = api.ErrorCode(), api.ErrorMessage()
 	case errors.As(err, &transport):
@@ -66,43 +67,61 @@ func dissect(err error, last exchange) problem {
 	case errors.As(err, &plain):
 		p.text = plain.Err.Error()
 	}
-	if host, _, _ := strings.Cut(p.host, ":"); p.service != "imds" && cloudhttp.IsMetadata(host) {
-		// Some failures of the chain's sources pass for the caller's.
-		p.service, p.operation = "container credentials", ""
-		if host == imdsAddress {
-			p.service = "imds"
+	if p.code == unknownError {
+		// The SDK's own word for an answer without a code.
+		p.code = ""
+		if p.text == unknownError {
+			p.text = ""
 		}
 	}
+	p.setStage()
 	return p
 }
+
+const (
+	serviceConfiguration = "AWS configuration"
+	serviceCredentials   = "credentials"
+	serviceIMDS          = "imds"
+	serviceContainer     = "container credentials"
+	serviceProgram       = "credential_process"
+	serviceSTS           = "sts"
+	servicePublic        = "ecr-public"
+)
 
 func serviceName(id string) string {
 	switch id {
 	case "ec2imds":
-		return "imds"
+		return serviceIMDS
 	case "ECR PUBLIC":
-		return "ecr-public"
+		return servicePublic
 	default:
 		return strings.ToLower(id)
 	}
 }
 
-// String is the problem on one line.
-func (p problem) String() string {
-	report := cloudhttp.Report{Stage: p.service, Host: p.host, Status: p.status, Code: p.code, Text: p.text}
-	if report.Stage == "" {
-		report.Stage = "aws"
+// setStage names what failed, for messages. Failures of the chain's sources
+// pass for the caller's; where the last request went tells them apart.
+func (p *problem) setStage() {
+	host, _, err := net.SplitHostPort(p.reply.Host)
+	if err != nil {
+		host = p.reply.Host
 	}
-	if p.operation != "" {
-		report.Stage += ": " + p.operation
+	credentials := ""
+	if _, after, found := strings.Cut(p.text, "failed to refresh cached credentials, "); found {
+		credentials = after
 	}
-	if p.code == "UnknownError" {
-		report.Code = ""
+	switch {
+	case p.service == "":
+		p.service = serviceConfiguration
+	case p.service == serviceIMDS || p.service == serviceProgram:
+	case host == imdsAddress:
+		p.service, p.operation = serviceIMDS, ""
+	case strings.HasPrefix(host, "169.254.") || host == "fd00:ec2::23":
+		p.service, p.operation = serviceContainer, ""
+	case credentials != "" && host == "":
+		p.service, p.operation, p.text = serviceCredentials, "", credentials
 	}
-	if p.requestID != "" {
-		report.ID = "request " + p.requestID
-	}
-	return report.String()
+	p.reply.Stage = strings.TrimSpace(p.service + " " + p.operation)
 }
 
 // refusals are the codes for which trying again changes nothing until somebody
@@ -114,144 +133,119 @@ var refusals = []string{
 	"InvalidIdentityToken", "IDPRejectedClaim", "RegionDisabledException", "MalformedPolicyDocument", "PackedPolicyTooLarge", "ValidationError",
 }
 
-// refused reports whether AWS answered and the answer is no.
-func (p problem) refused() bool { return slices.Contains(refusals, p.code) }
-
-// noRole reports whether the metadata service answers and has no role for the
-// instance, or none yet.
-func (p problem) noRole() bool {
-	return p.service == "imds" && p.status == http.StatusNotFound || strings.Contains(p.cause.Error(), "empty EC2 IMDS role list")
-}
-
-// unassumable reports whether the instance has a role that EC2 may not assume.
-func (p problem) unassumable() bool {
-	return p.service == "imds" && p.code == "AssumeRoleUnauthorizedAccess"
-}
-
-// noService reports whether there is no metadata service, as on a machine that
-// is not EC2's, or it is turned off.
-func (p problem) noService() bool {
-	if p.service != "imds" {
-		return false
-	}
-	return p.status == http.StatusForbidden || p.disabled() || cloudhttp.Unreachable(p.err)
-}
-
-// disabled reports whether the environment forbids asking the metadata
-// service.
-func (p problem) disabled() bool {
-	return p.service == "imds" && p.host == "" && strings.Contains(p.cause.Error(), "AWS_EC2_METADATA_DISABLED")
-}
-
-// hopeless reports whether there is no credential to be had: no identity, or
-// one without the right. A service that is there and fails is not hopeless.
-func (p problem) hopeless() bool {
-	return p.refused() || p.noRole() || p.unassumable() || p.noService()
+// unreachable reports whether somebody was asked and there was no answer.
+func (p problem) unreachable() bool {
+	return p.reply.Err != nil && !errors.Is(p.reply.Err, context.Canceled)
 }
 
 // again says whether and when to start over with new credentials.
-func (p problem) again(i identity, attempt int) (wait time.Duration, again bool) {
+func (p problem) again(attempt int) (wait time.Duration, again bool) {
 	rotated := p.code == "ExpiredTokenException" || p.code == "ExpiredToken" || p.code == "UnrecognizedClientException"
 	switch {
-	case p.noRole() && attempt <= 3:
+	case p.noInstanceRole() && attempt <= 3:
 		// A node that just booted may get its role some seconds later.
 		return time.Second, true
-	case rotated && i.pod == nil && attempt == 1:
+	case rotated && p.identity.pod == nil && attempt == 1:
 		// The node's credentials were rotated while they were read.
 		return 0, true
 	}
 	return 0, false
 }
 
-// explain makes the message that an operator reads: what failed where, as
-// whom, and what to do.
-func (s *source) explain(p problem) error {
-	text := fmt.Sprintf("%s, asking for %s as %s", p, s.registry, s.identity)
-	if advice := s.advice(p); advice != "" {
-		text += ": " + advice
+// explain makes the failure that an operator reads.
+func (p problem) explain() *credential.Failure {
+	said := cloudhttp.Said{Code: p.code, Text: cloudhttp.Bounded(p.text, 400)}
+	if p.requestID != "" {
+		said.ID = "request id " + p.requestID
 	}
-	return &credential.Failure{
-		Err:        p.cause,
-		Text:       text,
-		Permanent:  p.hopeless(),
-		RetryAfter: p.retryAfter,
+	d := p.diagnosis()
+	if d.Problem == "" || d.Problem == p.text {
+		d.Problem, said.Text = said.Text, ""
 	}
+	if d.Problem == "" {
+		d.Problem = "AWS refuses the request"
+	}
+	caller := p.identity.String()
+	if known := p.caller.Load(); known != nil {
+		caller += " (" + *known + ")"
+	}
+	failure := p.reply.Failure(d, said, caller)
+	failure.Err = p.cause
+	failure.Permanent = d.Permanent || slices.Contains(refusals, p.code)
+	return failure
 }
 
-// advice says what to do about a problem, or nothing where that is plain.
-func (s *source) advice(p problem) string {
+// diagnosis says what is wrong, and what to do where that is not plain.
+func (p problem) diagnosis() cloudhttp.Diagnosis {
 	switch {
-	case p.service == "imds":
-		return p.metadataAdvice()
-	case p.service == "credential_process":
-		return "run it by hand as the kubelet's user"
-	case strings.Contains(p.text, "x509:"):
-		return "trust the proxy's or endpoint's certificate authority with --ca-file"
-	case p.status == 0 && p.host != "":
-		return "check the node's route, DNS, proxy or VPC endpoint for " + p.host
-	case p.status == http.StatusTooManyRequests || strings.Contains(p.code, "Throttl"):
-		return "AWS throttles this account; the next attempt is made after a pause"
-	case p.status >= 500:
-		return "AWS has a fault; the next attempt is made after a pause"
+	case p.service == serviceConfiguration:
+		return p.diagnoseConfiguration()
+	case p.service == serviceIMDS || p.noInstanceRole():
+		return p.diagnoseMetadata()
+	case p.service == serviceProgram:
+		return p.diagnoseProgram()
+	case errors.Is(p.cause, credential.ErrExpired):
+		return cloudhttp.Diagnosis{Problem: "the token that ECR answered with has already expired", Advice: "check the node's clock"}
+	case strings.Contains(p.code, "Throttl"):
+		return cloudhttp.Diagnosis{Problem: "AWS throttles this account", Advice: "the next attempt is made after a pause"}
 	}
-	switch p.code {
-	case "AccessDenied", "AccessDeniedException":
-		return s.permissionAdvice(p)
-	case "InvalidIdentityToken":
-		return "create the cluster's IAM OIDC provider in the role's account"
-	case "IDPRejectedClaim":
-		return "the kubelet's serviceAccountTokenAudience has to be sts.amazonaws.com"
-	case "RegionDisabledException":
-		return "activate STS in region " + s.registry.region
-	case "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed":
-		return "check the node's clock"
-	case "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId":
-		return "the AWS credentials are no longer or not yet valid in this partition: check where they come from, and the node's clock"
-	case "":
-		if strings.Contains(p.text, "expired") {
-			return "check the node's clock"
-		}
-		if p.status == http.StatusOK {
-			return "something else may answer in AWS's place: check proxies and endpoints"
+	for _, diagnose := range []func() (cloudhttp.Diagnosis, bool){p.diagnoseSetting, p.diagnoseRefusal, p.diagnoseName} {
+		if d, found := diagnose(); found {
+			return d
 		}
 	}
-	return ""
+	if p.reply.Host == "" {
+		return cloudhttp.Diagnosis{}
+	}
+	d, found := p.reply.Diagnose(cloudhttp.Service{Name: "AWS"})
+	if !found && p.code == "" && p.text == "" {
+		d.Problem = "AWS refuses the request without saying why"
+	}
+	return d
 }
 
-func (p problem) metadataAdvice() string {
-	const elsewhere = "set AWS_PROFILE, AWS_WEB_IDENTITY_TOKEN_FILE or keys in the provider's env"
+// unknownError is the SDK's code and text for an answer that has none.
+const unknownError = "UnknownError"
+
+// diagnoseProgram is about a program that a profile gets its credentials from.
+func (p problem) diagnoseProgram() cloudhttp.Diagnosis {
+	d := cloudhttp.Diagnosis{Problem: p.text}
+	if strings.Contains(p.text, "exit status") || strings.Contains(p.text, "printed no credentials") {
+		d.Advice = "run it by hand as the kubelet's user"
+	}
+	return d
+}
+
+// diagnoseName is about names that the SDK makes up by the rules of AWS, and
+// that do not exist: not every region has every kind of endpoint.
+func (p problem) diagnoseName() (cloudhttp.Diagnosis, bool) {
+	lookup, ok := errors.AsType[*net.DNSError](p.reply.Err)
+	host, region := p.reply.Host, p.registry.region
+	if !ok || !lookup.IsNotFound || !slices.Contains(strings.Split(host, "."), region) {
+		return cloudhttp.Diagnosis{}, false
+	}
+	asked := func(by bool, variable string) string {
+		if by {
+			return "the image's host asks for it"
+		}
+		return variable + " asks for it"
+	}
+	const zones = "; if there is one, check the node's private DNS zones"
+	d := cloudhttp.Diagnosis{Problem: host + " has no address in DNS"}
 	switch {
-	case p.noRole():
-		return "attach an instance profile to the node, or " + elsewhere
-	case p.unassumable():
-		return "the trust policy of the instance profile's role has to allow ec2.amazonaws.com"
-	case p.disabled():
-		return "AWS_EC2_METADATA_DISABLED is set, and there are no other credentials: " + elsewhere
-	case p.status == http.StatusForbidden:
-		return "the instance metadata service is turned off for this instance (HttpEndpoint); turn it on, or " + elsewhere
-	case p.noService():
-		return "there is no instance metadata service here, and no other credentials: " + elsewhere
-	case p.status == http.StatusTooManyRequests || p.status >= 500:
-		return "the instance metadata service is throttled or at fault; the next attempt is made after a pause"
+	case strings.Contains(host, "-fips."):
+		d.Advice = "there may be no FIPS endpoint in " + region + "; " + asked(p.registry.fips, "AWS_USE_FIPS_ENDPOINT") + zones
+	case strings.Contains(host, ".api.") && !strings.HasPrefix(host, "api."):
+		d.Advice = "there may be no dual-stack endpoint in " + region + "; " + asked(p.registry.dualStack, "AWS_USE_DUALSTACK_ENDPOINT") + zones
 	default:
-		return "if the kubelet runs in a container, allow a metadata hop limit of 2"
+		d.Advice = "is there a region " + region + "? If so, check the node's private DNS zones"
 	}
+	return d, true
 }
 
-// permissionAdvice says which right to grant to whom.
-func (s *source) permissionAdvice(p problem) string {
-	switch {
-	case p.service == "sts" && s.identity.pod != nil:
-		return fmt.Sprintf("the role's trust policy has to allow sts:AssumeRoleWithWebIdentity for issuer %s with subject %s and audience sts.amazonaws.com", s.identity.pod.Issuer, s.identity.pod.Subject)
-	case p.service == "sts":
-		externalID := "without an external ID, as none is configured"
-		if s.identity.externalID != "" {
-			externalID = "with the configured external ID"
-		}
-		return "the role's trust policy has to allow the node's role, " + externalID + ", and the node's role needs sts:AssumeRole on it"
-	case p.service == "ecr-public":
-		return "grant ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
-	default:
-		return "grant ecr:GetAuthorizationToken (AmazonEC2ContainerRegistryPullOnly has it)"
-	}
+// noInstanceRole reports whether the metadata service answers and has no role
+// for the instance, or none yet.
+func (p problem) noInstanceRole() bool {
+	return p.service == serviceIMDS && p.reply.Status == http.StatusNotFound && p.operation != imdsToken ||
+		strings.Contains(p.cause.Error(), "empty EC2 IMDS role list")
 }

@@ -2,12 +2,14 @@ package ecr
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
+	"regcred/shared/plugin"
 	"regcred/shared/serviceaccount"
 )
 
@@ -17,30 +19,27 @@ const (
 	otherRole = "arn:aws:iam::999999999999:role/regcred"
 )
 
-func newProvider(edit func(*Settings), env ...string) credential.Provider {
+func newProvider(t testing.TB, edit func(*Settings), env ...string) credential.Provider {
+	t.Helper()
 	s := Plugin().New().(*Settings)
-	s.IdentityScope = serviceaccount.ScopeServiceAccount
+	s.SetDefaults(plugintest.Getenv())
 	if edit != nil {
 		edit(s)
 	}
-	return s.Provider(plugintest.Getenv(env...))
+	p, err := s.Provider(plugin.Run{Getenv: plugintest.Getenv(env...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
-func ask(t testing.TB, p credential.Provider, host string, pod *serviceaccount.Token, annotations map[string]string) (*source, error) {
+func ask(t testing.TB, p credential.Provider, host string, pod *serviceaccount.Token, annotations map[string]string) (credential.Source, error) {
 	t.Helper()
-	got, err := p.Source(plugintest.Request(t, host+"/app", pod, annotations))
-	if got == nil || err != nil {
-		return nil, err
+	got, err := p.Answer(plugintest.Request(t, host+"/app", pod, annotations))
+	if got.PerImage || got.Anonymous != "" || err != nil && got.Source != nil {
+		t.Errorf("got %+v, %v", got, err)
 	}
-	return got.(*source), nil
-}
-
-func TestForeignHostsHaveNoSource(t *testing.T) {
-	for _, host := range foreignHosts {
-		if got, err := ask(t, newProvider(nil), host, plugintest.Pod(t, "sa", "u", "p"), nil); got != nil || err != nil {
-			t.Errorf("%s: got %+v, %v", host, got, err)
-		}
-	}
+	return got.Source, err
 }
 
 func TestIdentity(t *testing.T) {
@@ -58,6 +57,41 @@ func TestIdentity(t *testing.T) {
 			edit: func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {RoleARN: otherRole}} },
 			want: "the node as " + otherRole,
 		},
+		"or has its profile": {
+			edit: func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {Profile: "global"}} },
+			want: "the node's profile global",
+		},
+		"or a role with that": {
+			edit: func(s *Settings) {
+				s.Accounts = map[string]Account{"123456789012": {Profile: "global", RoleARN: otherRole}}
+			},
+			want: "the node's profile global as " + otherRole,
+		},
+		"a partition is for all accounts in it": {
+			edit: func(s *Settings) { s.Accounts = map[string]Account{"aws": {Profile: "global"}} },
+			want: "the node's profile global",
+		},
+		"an account is more than its partition": {
+			edit: func(s *Settings) {
+				s.Accounts = map[string]Account{"aws": {Profile: "global"}, "123456789012": {RoleARN: otherRole}}
+			},
+			want: "the node as " + otherRole,
+		},
+		"other partitions have nothing to do with it": {
+			edit: func(s *Settings) { s.Accounts = map[string]Account{"aws-cn": {Profile: "global"}} },
+			want: "the node's identity",
+		},
+		"the public registry is in a partition": {
+			host: "public.ecr.aws", edit: func(s *Settings) { s.Accounts = map[string]Account{"aws": {Profile: "global"}} },
+			want: "the node's profile global",
+		},
+		"and has a name of its own": {
+			host: "public.ecr.aws",
+			edit: func(s *Settings) {
+				s.Accounts = map[string]Account{"aws": {Profile: "global"}, "public": {Profile: "anybody"}}
+			},
+			want: "the node's profile anybody",
+		},
 		"other accounts have nothing to do with it": {
 			edit: func(s *Settings) { s.Accounts = map[string]Account{"210987654321": {RoleARN: otherRole}} },
 			want: "the node's identity",
@@ -66,19 +100,19 @@ func TestIdentity(t *testing.T) {
 			edit: func(s *Settings) {
 				s.Accounts = map[string]Account{"123456789012": {RoleARN: "arn:aws-cn:iam::123456789012:role/a"}}
 			},
-			wantErr: `accounts["123456789012"].roleARN: is a role of partition aws-cn, but`,
+			wantErr: `accounts["123456789012"].roleARN: role of partition aws-cn, while registry 123456789012 in us-east-1 is in aws`,
 		},
 		"a pod assumes the annotated role":        {pod: true, annotations: annotated, want: "service account prod/sa as " + teamRole},
 		"a pod assumes the configured role":       {pod: true, edit: func(s *Settings) { s.RoleARN = pullRole }, want: "service account prod/sa as " + pullRole},
 		"an annotation beats the configuration":   {pod: true, edit: func(s *Settings) { s.RoleARN = pullRole }, annotations: annotated, want: "service account prod/sa as " + teamRole},
 		"other annotations count if listed":       {pod: true, edit: func(s *Settings) { s.RoleAnnotations = []string{"none", "example.com/role"} }, annotations: annotated, want: "service account prod/sa as " + pullRole},
-		"other annotations do not count":          {pod: true, annotations: map[string]string{"example.com/role": pullRole}, wantErr: "names no role"},
-		"a pod never falls back to the node":      {pod: true, wantErr: "service account prod/sa names no role to pull with: annotate it with eks.amazonaws.com/ecr-role-arn"},
-		"unless that is allowed":                  {pod: true, edit: func(s *Settings) { s.NodeFallback = true }, want: "the node's identity"},
-		"fallback does not hide a bad annotation": {pod: true, edit: func(s *Settings) { s.NodeFallback = true }, annotations: map[string]string{roleAnnotation: "x"}, wantErr: "annotation eks.amazonaws.com/ecr-role-arn: is not the ARN"},
+		"other annotations do not count":          {pod: true, annotations: map[string]string{"example.com/role": pullRole}, wantErr: "names no identity"},
+		"a pod never falls back to the node":      {pod: true, wantErr: "service account prod/sa names no identity to pull with: annotate it with eks.amazonaws.com/ecr-role-arn"},
+		"unless that is allowed":                  {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackAll() }, want: "the node's identity"},
+		"fallback does not hide a bad annotation": {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackAll() }, annotations: map[string]string{roleAnnotation: "x"}, wantErr: "service account prod/sa: annotation eks.amazonaws.com/ecr-role-arn: not the ARN"},
 		"a role of another partition": {
 			pod: true, host: "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", annotations: annotated,
-			wantErr: "is a role of partition aws, but registry 123456789012 in cn-north-1 is in aws-cn",
+			wantErr: "role of partition aws, while registry 123456789012 in cn-north-1 is in aws-cn",
 		},
 		"the annotation of a request without token is not believed": {annotations: annotated, want: "the node's identity"},
 	} {
@@ -91,24 +125,28 @@ func TestIdentity(t *testing.T) {
 			if tc.pod {
 				token = plugintest.Pod(t, "sa", "uid-1", "pod-1")
 			}
-			got, err := ask(t, newProvider(tc.edit), host, token, tc.annotations)
+			got, err := ask(t, newProvider(t, tc.edit), host, token, tc.annotations)
 			if tc.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 					t.Errorf("got %v, want %q", err, tc.wantErr)
 				}
 				return
 			}
-			if err != nil || got.identity.String() != tc.want {
-				t.Errorf("got %v, %v; want %s", got, err, tc.want)
+			where := "registry 123456789012 in us-east-1"
+			if tc.host == "public.ecr.aws" {
+				where = "the public registry"
+			}
+			if want := "ECR for " + where + " as " + tc.want; err != nil || got.String() != want {
+				t.Errorf("got %v, %v; want %s", got, err, want)
 			}
 		})
 	}
 }
 
 func TestPublicWithoutARoleIsAnonymousForPods(t *testing.T) {
-	got, err := ask(t, newProvider(nil), "public.ecr.aws", plugintest.Pod(t, "sa", "u", "p"), nil)
-	if err != nil {
-		t.Fatal(err)
+	got, err := ask(t, newProvider(t, nil), "public.ecr.aws", plugintest.Pod(t, "sa", "u", "p"), nil)
+	if err != nil || got.String() != "the public registry without a credential" {
+		t.Fatalf("got %v, %v", got, err)
 	}
 	if c, err := got.Fetch(t.Context(), nil); err != nil || !c.IsAnonymous() {
 		t.Errorf("got %+v, %v", c, err)
@@ -126,39 +164,43 @@ func TestKeys(t *testing.T) {
 		}
 		return s.Key()
 	}
-	plain := newProvider(nil)
-	byPod := newProvider(func(s *Settings) { s.IdentityScope = serviceaccount.ScopePod })
+	plain := newProvider(t, nil)
+	byPod := newProvider(t, func(s *Settings) { s.IdentityScope = serviceaccount.ScopePod })
 	sa := plugintest.Pod(t, "sa", "uid-1", "pod-1")
 
 	for name, same := range map[string][2]credential.Key{
 		"registries of other accounts": {key(plain, host, nil), key(plain, "210987654321.dkr.ecr.us-east-1.amazonaws.com", nil)},
 		"pods of a service account":    {key(plain, host, sa), key(plain, host, plugintest.Pod(t, "sa", "uid-1", "pod-2"))},
-		"root's home":                  {key(plain, host, nil), key(newProvider(nil, "HOME=/root"), host, nil)},
-		"the node's profile, to a pod": {key(plain, host, sa), key(newProvider(nil, "AWS_PROFILE=ecr"), host, sa)},
+		"root's home":                  {key(plain, host, nil), key(newProvider(t, nil, "HOME=/root"), host, nil)},
+		"the node's profile, to a pod": {key(plain, host, sa), key(newProvider(t, nil, "AWS_PROFILE=ecr"), host, sa)},
 		"the port":                     {key(plain, host, nil), key(plain, host+":443", nil)},
 	} {
 		if !slices.Equal(same[0], same[1]) {
 			t.Errorf("%s: %q and %q differ", name, same[0], same[1])
 		}
 	}
-	if k := fmt.Sprint(key(newProvider(nil, "AWS_ENDPOINT_URL_ECR=https://user:hunter2@vpce"), host, nil)); strings.Contains(k, "hunter2") {
+	if k := fmt.Sprint(key(newProvider(t, nil, "AWS_ENDPOINT_URL_ECR=https://user:hunter2@vpce"), host, nil)); strings.Contains(k, "hunter2") {
 		t.Errorf("a secret is in %s", k)
 	}
 	keys := map[string]string{}
 	for name, k := range map[string]credential.Key{
-		"node":                    key(plain, host, nil),
-		"another region":          key(plain, "123456789012.dkr.ecr.eu-west-1.amazonaws.com", nil),
-		"fips":                    key(plain, "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", nil),
-		"dual-stack":              key(plain, "123456789012.dkr-ecr.us-east-1.on.aws", nil),
-		"public":                  key(plain, "public.ecr.aws", nil),
-		"account's role":          key(newProvider(func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {RoleARN: otherRole}} }), host, nil),
-		"account's external ID":   key(newProvider(func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {otherRole, "id"}} }), host, nil),
-		"another key":             key(newProvider(nil, "AWS_ACCESS_KEY=AKIA"), host, nil),
-		"another home":            key(newProvider(nil, "HOME=/home/kubelet"), host, nil),
-		"container token":         key(newProvider(nil, "AWS_CONTAINER_AUTHORIZATION_TOKEN=one"), host, nil),
-		"another container token": key(newProvider(nil, "AWS_CONTAINER_AUTHORIZATION_TOKEN=two"), host, nil),
-		"another profile":         key(newProvider(nil, "AWS_PROFILE=ecr"), host, nil),
-		"another endpoint":        key(newProvider(nil, "AWS_ENDPOINT_URL_ECR=https://vpce.example.com"), host, nil),
+		"node":           key(plain, host, nil),
+		"another region": key(plain, "123456789012.dkr.ecr.eu-west-1.amazonaws.com", nil),
+		"fips":           key(plain, "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", nil),
+		"dual-stack":     key(plain, "123456789012.dkr-ecr.us-east-1.on.aws", nil),
+		"public":         key(plain, "public.ecr.aws", nil),
+		"account's role": key(newProvider(t, func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {RoleARN: otherRole}} }), host, nil),
+		"account's external ID": key(newProvider(t, func(s *Settings) {
+			s.Accounts = map[string]Account{"123456789012": {RoleARN: otherRole, ExternalID: "id"}}
+		}), host, nil),
+		"account's profile":       key(newProvider(t, func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {Profile: "a"}} }), host, nil),
+		"another of its profiles": key(newProvider(t, func(s *Settings) { s.Accounts = map[string]Account{"123456789012": {Profile: "b"}} }), host, nil),
+		"another key":             key(newProvider(t, nil, "AWS_ACCESS_KEY=AKIA"), host, nil),
+		"another home":            key(newProvider(t, nil, "HOME=/home/kubelet"), host, nil),
+		"container token":         key(newProvider(t, nil, "AWS_CONTAINER_AUTHORIZATION_TOKEN=one"), host, nil),
+		"another container token": key(newProvider(t, nil, "AWS_CONTAINER_AUTHORIZATION_TOKEN=two"), host, nil),
+		"another profile":         key(newProvider(t, nil, "AWS_PROFILE=ecr"), host, nil),
+		"another endpoint":        key(newProvider(t, nil, "AWS_ENDPOINT_URL_ECR=https://vpce.example.com"), host, nil),
 		"service account":         key(plain, host, sa),
 		"another service account": key(plain, host, plugintest.Pod(t, "sb", "uid-2", "pod-1")),
 		"a recreated one":         key(plain, host, plugintest.Pod(t, "sa", "uid-9", "pod-1")),
@@ -192,13 +234,13 @@ func TestParseRole(t *testing.T) {
 }
 
 func TestSessionName(t *testing.T) {
-	for who, want := range map[string]string{
+	for caller, want := range map[string]string{
 		"prod.app":                 "regcred.prod.app",
 		"prod.app:v1/x":            "regcred.prod.app-v1-x",
 		"ip-10-0-0-1.ec2.internal": "regcred.ip-10-0-0-1.ec2.internal",
 	} {
-		if got := sessionName(who); got != want {
-			t.Errorf("%s: got %s, want %s", who, got, want)
+		if got := sessionName(caller); got != want {
+			t.Errorf("%s: got %s, want %s", caller, got, want)
 		}
 	}
 	long := strings.Repeat("n", 63) + "." + strings.Repeat("s", 253)
@@ -209,31 +251,41 @@ func TestSessionName(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	plugin := Plugin()
-	load := func(args ...string) (*Settings, error) {
-		s, _, err := plugin.Load(args, func(name string) string { return map[string]string{"AWS_ECR_ROLE_ARN": pullRole}[name] })
-		if err != nil {
-			return nil, err
-		}
-		return s.(*Settings), nil
+	getenv := plugintest.Getenv("AWS_ECR_ROLE_ARN=" + pullRole)
+	args := []string{
+		"get-credentials", "--account", "123456789012=" + otherRole + "#an,id", "--account=210987654321=" + pullRole + " public=profile:a=b", "--v=2",
 	}
-	s, err := load("get-credentials", "--account", "123456789012="+otherRole+"#an,id", "--account=210987654321="+pullRole, "--v=2")
+	read, _, err := Plugin().Read(args, getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.RoleARN != pullRole || s.Accounts["123456789012"] != (Account{otherRole, "an,id"}) || s.Accounts["210987654321"].RoleARN != pullRole {
+	s := read.(*Settings)
+	want := map[string]Account{
+		"123456789012": {RoleARN: otherRole, ExternalID: "an,id"},
+		"210987654321": {RoleARN: pullRole},
+		"public":       {Profile: "a=b"},
+	}
+	if s.RoleARN != pullRole || !maps.Equal(s.Accounts, want) {
 		t.Errorf("got %+v", s)
 	}
+	if _, _, err := Plugin().Load(args, getenv); err != nil {
+		t.Error(err)
+	}
 	for want, args := range map[string][]string{
-		`roleARN: is not the ARN`:                         {"--role-arn=x"},
-		`accounts["1"]: is not an account number`:         {"--account=1=" + pullRole},
-		`accounts["123456789012"].roleARN: is not`:        {"--account=123456789012=x"},
-		`accounts["123456789012"].externalID: has`:        {"--account=123456789012=" + pullRole + "#a"},
-		`want ACCOUNT=ROLE_ARN[#EXTERNAL_ID]`:             {"--account=x"},
-		`roleAnnotations: an annotation is empty`:         {"--role-annotation=a,,b"},
-		`command line: unknown flag: --no-such (see --he`: {"--no-such"},
+		`settings: roleARN: not the ARN`:                      {"--role-arn=x"},
+		`accounts["1"]: neither an account number`:            {"--account=1=" + pullRole},
+		`accounts["aws-mars"]: neither an account number`:     {"--account=aws-mars=profile:a"},
+		`accounts["123456789012"].roleARN: not`:               {"--account=123456789012=x"},
+		`accounts["123456789012"].externalID: a character`:    {"--account=123456789012=" + pullRole + "#a"},
+		`accounts["123456789012"].externalID: no roleARN`:     {"--account=123456789012=#an-id"},
+		`accounts["aws"]: neither a roleARN nor a profile`:    {"--account=aws=profile:"},
+		`want ACCOUNT=ROLE_ARN[#EXTERNAL_ID]|profile:NAME`:    {"--account=x"},
+		`"123456789012=" for "--account" flag: want`:          {"--account=123456789012="},
+		`settings: roleAnnotations: empty annotation`:         {"--role-annotation=a,,b"},
+		`command line: unknown flag: --no-such (see --he`:     {"--no-such"},
+		`accounts["123456789012"].roleARN: not the ARN of an`: {"--account=123456789012=arn:aws:iam::123456789012:user/a"},
 	} {
-		if _, err := load(args...); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := Plugin().Load(args, getenv); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", args, err, want)
 		}
 	}

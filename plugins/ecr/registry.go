@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"slices"
 	"strings"
 
 	"regcred/shared/image"
@@ -80,11 +81,11 @@ func parseRegistry(r image.Registry) (registry, bool) {
 		{"dkr-ecr.", false, true},
 		{"dkr-ecr-fips.", true, true},
 	} {
-		place, ok := strings.CutPrefix(rest, shape.prefix)
+		end, ok := strings.CutPrefix(rest, shape.prefix)
 		if !ok {
 			continue
 		}
-		region, suffix, _ := strings.Cut(place, ".")
+		region, suffix, _ := strings.Cut(end, ".")
 		p.fips, p.dualStack, p.region = shape.fips, shape.dualStack, region
 		p.partition, ok = partitionOf(region, suffix, shape.dualStack)
 		return p, ok
@@ -105,14 +106,14 @@ func partitionOf(region, suffix string, dualStack bool) (string, bool) {
 		if !dualStack {
 			return p.name, suffix == p.classic
 		}
-		for _, s := range p.dualStack {
-			if suffix == s {
-				return p.name, true
-			}
-		}
-		return "", false
+		return p.name, slices.Contains(p.dualStack, suffix)
 	}
 	return "", false
+}
+
+// isPartition reports whether s is the name of a partition.
+func isPartition(s string) bool {
+	return slices.ContainsFunc(partitions, func(p partition) bool { return p.name == s })
 }
 
 // isAccount reports whether s is an account's number. Leading zeros count.
@@ -138,7 +139,7 @@ func isRegion(s string) bool {
 	return true
 }
 
-// String describes the registry's place for messages.
+// String says which registry it is, and where.
 func (r registry) String() string {
 	if r.public {
 		return "the public registry"

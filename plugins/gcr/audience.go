@@ -10,21 +10,24 @@ import (
 )
 
 // audience is what STS calls who vouches for a token that is exchanged: the
-// provider of a workload identity pool. The zero value is nobody.
+// provider of a workload identity pool.
 type audience struct {
 	text string
 	// project is the pool's: a number, or empty where only the id is known.
 	project, pool string
 }
 
+// noAudience is that of a pod for whom nobody vouches.
+var noAudience = audience{}
+
 // clusterAudience returns the audience of the pool that Google keeps for the
 // clusters of a project.
 func clusterAudience(project, cluster string) (audience, error) {
 	if !isName(project, "-.:") {
-		return audience{}, fmt.Errorf("projectID: %.80q is not the id of a project", project)
+		return audience{}, fmt.Errorf("projectID: not the id of a project: %.80q", project)
 	}
 	if !isName(cluster, "-.:/_~%") {
-		return audience{}, fmt.Errorf("identityProvider: %.80q is not the URL of a cluster", cluster)
+		return audience{}, fmt.Errorf("identityProvider: not the URL of a cluster: %.80q", cluster)
 	}
 	pool := project + ".svc.id.goog"
 	return audience{text: "identitynamespace:" + pool + ":" + cluster, pool: pool}, nil
@@ -35,7 +38,7 @@ func clusterAudience(project, cluster string) (audience, error) {
 // it, as the console and gcloud show it. It is strict because whoever may edit
 // a service account writes what it reads.
 func providerAudience(name string, u universe) (audience, error) {
-	invalid := errors.New("is not the name of a provider (projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER)")
+	invalid := errors.New("not the name of a provider (projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER)")
 	host := "//iam.googleapis.com/"
 	if own := "//" + u.endpoint("iam") + "/"; strings.HasPrefix(strings.TrimPrefix(name, "https:"), own) {
 		host = own
@@ -69,6 +72,24 @@ func (a audience) principal(pod *serviceaccount.Token) string {
 	return "principal://iam.googleapis.com/projects/" + project + "/locations/global/workloadIdentityPools/" + a.pool + "/subject/" + subject
 }
 
+// member is how IAM knows a pod in messages: its principal, which for the pool
+// of a cluster has a form without the project's number.
+func (a audience) member(pod *serviceaccount.Token) string {
+	if a.project == "" {
+		return a.pool + "[" + pod.Namespace + "/" + pod.Name + "]"
+	}
+	return a.principal(pod)
+}
+
+// accepted is the audience that a pod's token has to have: what the provider
+// allows, which is by default its own name.
+func (a audience) accepted() string {
+	if a.project == "" {
+		return a.pool
+	}
+	return "https:" + a.text
+}
+
 // isPoolID reports whether IAM allows s as the id of a pool or provider.
 func isPoolID(s string) bool {
 	return len(s) <= 64 && isName(s, "-") && strings.ToLower(s) == s
@@ -84,7 +105,7 @@ func checkEmail(email string) error {
 		ok = ok && isName(label, "-")
 	}
 	if !ok {
-		return fmt.Errorf("%.80q is not the email of a Google service account (NAME@PROJECT.iam.gserviceaccount.com)", email)
+		return fmt.Errorf("not the email of a Google service account (NAME@PROJECT.iam.gserviceaccount.com): %.80q", email)
 	}
 	return nil
 }

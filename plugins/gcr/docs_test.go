@@ -29,7 +29,7 @@ func TestTheSampleConfigurationCoversTheGrammar(t *testing.T) {
 
 func TestTheSampleForPodsIsComplete(t *testing.T) {
 	sample := plugintest.ParseSample(t, Plugin(), podsConfig)
-	loaded, _, err := Plugin().Load(sample.Args, plugintest.Getenv())
+	loaded, _, err := Plugin().Read(sample.Args, plugintest.Getenv())
 	if err != nil {
 		t.Fatal(err)
 	}

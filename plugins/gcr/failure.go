@@ -1,204 +1,248 @@
 package gcr
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
+
+	"sigs.k8s.io/json"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
+	"regcred/shared/jwt"
 	"regcred/shared/serviceaccount"
 )
 
-// who is whose token is asked for. The zero value is the service account of
-// the instance.
-type who struct {
-	pod      *serviceaccount.Token
-	audience audience
-	// email is the Google service account that the pod impersonates.
-	email string
-	// file holds the node's credentials.
-	file string
-}
+// Stages, as messages name them.
+const (
+	stageSTS     = "sts"
+	stageIAM     = "iamcredentials"
+	stageOAuth   = "oauth2"
+	stageSubject = "subject token"
+)
 
-// String names the identity in messages.
-func (w who) String() string {
-	switch {
-	case w.pod != nil && w.email != "":
-		return w.pod.String() + " as " + w.email
-	case w.pod != nil:
-		return w.pod.String()
-	case w.file != "":
-		return "the node with " + w.file
-	default:
-		return "the node's service account"
+// errRefused is the error of an answer that is no success. What it says is in
+// its reply.
+var errRefused = errors.New("refused")
+
+// explain makes the failure that an operator reads. The error is what is wrong
+// with an answer that was a success, or errRefused.
+func explain(reply cloudhttp.Reply, err error, caller string, d cloudhttp.Diagnosis) *credential.Failure {
+	failure := reply.Failure(d, readFailure(reply), caller)
+	if reply.Err == nil && reply.OK() {
+		failure.Err = err
 	}
+	return failure
 }
 
-// problem is what went wrong, taken apart: what failed, where, and how.
-type problem struct {
-	exchange
-	stage string
-	cause error
-}
-
-// dissect puts an error together with the last exchange. Where that failed, it
-// says more than the error.
-func dissect(err error, last exchange) problem {
-	p := problem{exchange: last, cause: err, stage: stageOf(last.host)}
-	switch {
-	case last.err != nil:
-		p.cause, p.text = last.err, last.err.Error()
-	case last.host == "" || !last.failed():
-		p.text = err.Error()
+// readFailure reads what a failure says of itself. STS answers as OAuth does,
+// the APIs with an object, and the metadata server with a page or a line.
+func readFailure(reply cloudhttp.Reply) cloudhttp.Said {
+	if said, ok := reply.OAuthError(); ok {
+		return said
 	}
-	return p
-}
-
-// stageOf names the service at a host of Google's, in any universe and region.
-func stageOf(host string) string {
-	service, _, _ := strings.Cut(host, ".")
-	switch {
-	case host == "":
-		return "credentials"
-	case service == "sts" || service == "iamcredentials" || service == "oauth2":
-		return service
-	default:
-		return "subject token" // for which a file of credentials names a place
+	var body struct {
+		Error struct {
+			Status  string `json:"status"`
+			Message string `json:"message"`
+			Details []struct {
+				Reason string `json:"reason"`
+			} `json:"details"`
+		} `json:"error"`
 	}
-}
-
-// String is the problem on one line.
-func (p problem) String() string {
-	return cloudhttp.Report{Stage: p.stage, Host: p.host, Status: p.status, Code: p.code, Text: p.text}.String()
-}
-
-// impostor reports whether something answered that is not Google's metadata
-// server. An answer that comes from before it, such as a proxy's that has no
-// service behind it, counts for nothing.
-func (p problem) impostor() bool {
-	return errors.Is(p.cause, errImpostor) || p.stage == "metadata" && p.status >= 300 && p.status < 500 && p.status != http.StatusTooManyRequests && !p.flavor
-}
-
-// hopeless reports whether trying again changes nothing until somebody changes
-// something.
-func (p problem) hopeless() bool {
-	switch {
-	case p.host == "" || p.impostor() || errors.Is(p.cause, errScope) || errors.Is(p.cause, errUniverse):
-		return true
-	case p.stage == "metadata" && cloudhttp.Unreachable(p.err):
-		return !cloudhttp.Refused(p.err)
-	default:
-		return p.status >= 300 && p.status < 500 && p.status != http.StatusTooManyRequests &&
-			p.status != http.StatusRequestTimeout && p.status != http.StatusUnauthorized
-	}
-}
-
-// explain makes the message that an operator reads: what failed where, as
-// whom, and what to do.
-func (w who) explain(p problem) error {
-	text := fmt.Sprintf("%s, asking as %s", p, w)
-	if advice := w.advice(p); advice != "" {
-		text += ": " + advice
-	}
-	return &credential.Failure{
-		Err:        p.cause,
-		Text:       text,
-		Permanent:  p.hopeless(),
-		RetryAfter: p.retryAfter,
-	}
-}
-
-// advice says what to do about a problem, or nothing where that is plain.
-func (w who) advice(p problem) string {
-	switch {
-	case p.stage == "metadata":
-		return p.metadataAdvice()
-	case strings.Contains(p.text, "x509:"):
-		return "trust the proxy's or endpoint's certificate authority with --ca-file"
-	case p.host != "" && p.status == 0:
-		return "check the node's route, DNS or proxy for " + p.host
-	case p.status == http.StatusTooManyRequests:
-		return "Google throttles this project; the next attempt is made after a pause"
-	case p.status >= 500:
-		return "Google has a fault; the next attempt is made after a pause"
-	case p.host != "" && p.status < 300:
-		return "something else may answer in Google's place: check proxies and endpoints"
-	}
-	switch p.stage {
-	case "sts":
-		return w.exchangeAdvice(p)
-	case "iamcredentials":
-		return w.impersonationAdvice(p)
-	case "oauth2":
-		return "the key is not or no longer valid: check that it is enabled, and the node's clock"
-	case "subject token":
-		return "check credential_source in the file"
-	default:
-		return ""
-	}
-}
-
-func (p problem) metadataAdvice() string {
-	const elsewhere = "off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env"
-	switch {
-	case errors.Is(p.cause, errScope):
-		return "give the instance the scope https://www.googleapis.com/auth/devstorage.read_only or cloud-platform"
-	case errors.Is(p.cause, errUniverse):
-		return "set --universe-domain to the node's, whose registries are then answered for"
-	case p.impostor():
-		return "what answers does not identify itself as Google's metadata server; " + elsewhere
-	case p.status == http.StatusNotFound:
-		return "attach a service account with a scope for storage or cloud-platform to the node; " + elsewhere
-	case p.status == http.StatusForbidden:
-		return "the metadata endpoint is disabled for this instance, or refuses this process: see disable-legacy-endpoints and metadata concealment"
-	case p.status == http.StatusTooManyRequests || p.status >= 500:
-		return "the metadata server is throttled or at fault; the next attempt is made after a pause"
-	case cloudhttp.Refused(p.err):
-		return "the metadata server does not listen, or not yet; " + elsewhere
-	case cloudhttp.Unreachable(p.err) || cloudhttp.IsMetadata(p.host) && p.status == 0:
-		return "there is no metadata server here, or it does not answer; " + elsewhere
-	default:
-		return ""
-	}
-}
-
-// exchangeAdvice is about what STS refuses.
-func (w who) exchangeAdvice(p problem) string {
-	if w.pod == nil {
-		return "check the provider that the file names, and what it accepts"
-	}
-	switch p.code {
-	case "invalid_target":
-		return "the workload identity pool or provider does not exist or is disabled: " + w.audience.text
-	case "invalid_grant":
-		accepted := "one that the provider allows, which is by default https:" + w.audience.text
-		if w.audience.project == "" {
-			accepted = w.audience.pool
+	if json.UnmarshalCaseSensitivePreserveInts(reply.Body, &body) == nil && body.Error.Message != "" {
+		said := cloudhttp.Said{Code: cloudhttp.Bounded(body.Error.Status, 80), Text: cloudhttp.Bounded(body.Error.Message, 400)}
+		for _, detail := range body.Error.Details {
+			if detail.Reason != "" {
+				said.Code += " " + cloudhttp.Bounded(detail.Reason, 80)
+				break
+			}
 		}
-		return fmt.Sprintf("the provider has to trust issuer %s and its conditions to let %s in, the kubelet's serviceAccountTokenAudience has to be %s, and clocks have to agree", w.pod.Issuer, w.pod.Subject, accepted)
-	case "invalid_request":
-		return "check the audience: " + w.audience.text
-	default:
-		return ""
+		return said
 	}
+	if reply.OK() {
+		return cloudhttp.Said{}
+	}
+	return reply.PlainText()
 }
 
-// impersonationAdvice says which right to grant to whom.
-func (w who) impersonationAdvice(p problem) string {
-	switch {
-	case strings.Contains(p.text, "has not been used") || strings.Contains(p.text, "is disabled") || strings.Contains(p.text, "SERVICE_DISABLED"):
-		return "enable the IAM Service Account Credentials API in the service account's project"
-	case p.status == http.StatusNotFound:
-		return "there is no such service account"
-	case p.status == http.StatusUnauthorized:
-		return "the exchanged token is no longer valid; the next attempt is made after a pause"
-	case p.status == http.StatusForbidden && w.pod != nil:
-		return "grant roles/iam.workloadIdentityUser on " + w.email + " to " + w.audience.principal(w.pod)
-	case p.status == http.StatusForbidden:
-		return "grant roles/iam.serviceAccountTokenCreator or roles/iam.workloadIdentityUser on the service account that the file names"
-	default:
+// isRefusal reports whether an answer is that of a service that is in order and
+// refuses what it was asked.
+func isRefusal(reply cloudhttp.Reply) bool {
+	passing := reply.Status == http.StatusTooManyRequests || reply.Status == http.StatusRequestTimeout
+	return reply.Err == nil && reply.Status >= 300 && reply.Status < 500 && !passing
+}
+
+// refusal is a diagnosis of what stays refused until somebody changes
+// something.
+func refusal(problem, advice string) cloudhttp.Diagnosis {
+	return cloudhttp.Diagnosis{Problem: problem, Advice: advice, Permanent: true}
+}
+
+// diagnosis is of an API: of the way there, of an answer that makes no sense,
+// or else of what it refuses.
+func diagnosis(reply cloudhttp.Reply, err error, name string, refused func(cloudhttp.Said) cloudhttp.Diagnosis) cloudhttp.Diagnosis {
+	if d, ok := reply.Diagnose(cloudhttp.Service{Name: name}); ok {
+		if reply.OK() {
+			d.Problem = err.Error()
+		}
+		if errors.Is(err, credential.ErrExpired) {
+			d.Advice = "check this node's clock"
+		}
+		return d
+	}
+	said := readFailure(reply)
+	if isPerimeter(said) {
+		return refusal("VPC Service Controls forbid this", "let the perimeter's ingress rules allow it; the audit log has it under the id in the text")
+	}
+	return refused(said)
+}
+
+// isPerimeter reports whether a refusal is that of a service perimeter, whoever
+// asks and whatever they may do.
+func isPerimeter(said cloudhttp.Said) bool {
+	return has(said, "vpcservicecontrols", "prohibited by organization's policy", "security_policy_violated")
+}
+
+// has reports whether what was said has one of some words, which are in lower
+// case.
+func has(said cloudhttp.Said, words ...string) bool {
+	text := strings.ToLower(said.Code + " " + said.Text)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
+}
+
+// subject is who asks STS for a token.
+type subject struct {
+	// name is what its token is called, and token is that.
+	name, token string
+	// issuer, subject and audiences are what the token says, if it is one of a
+	// Kubernetes service account.
+	issuer, subject string
+	audiences       []string
+	// provider is who is asked to vouch for it.
+	provider string
+	// setting says how its token would be for what the provider allows.
+	setting string
+}
+
+// subjectOf is the subject of a pod's token.
+func subjectOf(pod *serviceaccount.Token, name, provider, setting string) subject {
+	return subject{name, pod.Reveal(), pod.Issuer, pod.Subject, pod.Audiences, provider, setting}
+}
+
+// diagnoseExchange is about STS. One code has several causes, which its text
+// tells apart.
+func diagnoseExchange(reply cloudhttp.Reply, err error, s subject) cloudhttp.Diagnosis {
+	return diagnosis(reply, err, "Google's STS", func(said cloudhttp.Said) cloudhttp.Diagnosis {
+		switch {
+		case said.Code == "invalid_target":
+			return refusal("the workload identity pool or provider does not exist, or is disabled", "check "+s.provider)
+		case has(said, "attribute condition"):
+			return refusal("the provider's attribute condition does not let "+s.who()+" in", "change the condition, or what "+s.name+" says")
+		case has(said, "mapped attribute", "attribute mapping", "could not obtain a value for"):
+			return refusal("the provider's attribute mapping does not fit "+s.name, "correct it; google.subject=assertion.sub fits every Kubernetes token")
+		case has(said, "audience") && said.Code == "invalid_grant":
+			return refusal(s.name+" is for another audience than the provider allows"+s.isFor(), s.setting+", or let the provider allow the token's")
+		case has(said, "stale", "expired", "in the future", "too early"):
+			return s.diagnoseTime(reply)
+		case has(said, "issuer in", "expected issuer", "does not match the expected ones"):
+			return refusal("the provider trusts another issuer than that of "+s.name, "set the provider's issuer to "+cmp.Or(s.issuer, "the token's"))
+		case has(said, "connecting to the given credential's issuer", "jwk", "signature", "verif"):
+			return refusal("Google cannot check "+s.name+" with its issuer's keys", cmp.Or(s.issuer, "the issuer")+" has to be reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path)")
+		case said.Code == "invalid_scope":
+			return refusal("Google does not know the scopes", "correct --scope")
+		case said.Code == "invalid_request":
+			return refusal("STS does not understand the question", "check the provider's name: "+s.provider)
+		case said.Code == "invalid_grant":
+			return refusal("Google does not accept "+s.name, "check issuer, allowed audiences and attribute condition of "+s.provider)
+		}
+		return refusal("STS refuses to exchange "+s.name, "")
+	})
+}
+
+func (s subject) who() string { return cmp.Or(s.subject, s.name) }
+
+// isFor says what the token is for, if that is known.
+func (s subject) isFor() string {
+	if len(s.audiences) == 0 {
 		return ""
 	}
+	return fmt.Sprintf(" (%.120s)", strings.Join(s.audiences, ", "))
+}
+
+// diagnoseTime is about a token that Google finds too old or too new. It is, or
+// one of three clocks makes it so: this node's, Google's or the issuer's.
+func (s subject) diagnoseTime(reply cloudhttp.Reply) cloudhttp.Diagnosis {
+	if expires, ok := jwt.Expiry(s.token); ok && !expires.After(reply.Received) {
+		return refusal(s.name+" has expired, at "+expires.UTC().Format(time.RFC3339), "check this node's clock; if it is right, whoever hands the token out does so too late")
+	}
+	advice := "check the clock of its issuer, which for a pod's is the control plane's"
+	switch skew, known := skewOf(reply); {
+	case !known:
+		advice = "check the clocks of this node and of the token's issuer"
+	case skew != "":
+		advice = skew
+	}
+	return refusal("Google finds "+s.name+" too old or too new", advice)
+}
+
+// skewOf says how far this node's clock is from the server's, or nothing where
+// the two agree. It is not known where the server does not tell the time.
+func skewOf(reply cloudhttp.Reply) (advice string, known bool) {
+	date, err := http.ParseTime(reply.Header.Get("Date"))
+	if err != nil {
+		return "", false
+	}
+	skew, direction := reply.Received.Sub(date).Round(time.Second), "ahead of"
+	if skew < 0 {
+		skew, direction = -skew, "behind"
+	}
+	if skew < time.Minute {
+		return "", true
+	}
+	return "this node's clock is " + skew.String() + " " + direction + " Google's: correct it", true
+}
+
+// diagnoseImpersonation is about IAM, which is asked for a token of an account
+// by somebody who may not have the role.
+func diagnoseImpersonation(reply cloudhttp.Reply, err error, email, caller, role string) cloudhttp.Diagnosis {
+	return diagnosis(reply, err, "Google's IAM", func(said cloudhttp.Said) cloudhttp.Diagnosis {
+		switch {
+		case has(said, "has not been used", "is disabled", "service_disabled"):
+			return refusal("the IAM Service Account Credentials API is not enabled", "enable iamcredentials.googleapis.com in the service account's project")
+		case has(said, "scope"):
+			return refusal("the scopes are not allowed", "correct --scope")
+		case reply.Status == http.StatusNotFound:
+			return refusal("there is no service account "+email, "check its email")
+		case reply.Unauthorized():
+			return cloudhttp.Diagnosis{Problem: "IAM does not take the token that was exchanged", Advice: "the next attempt is made after a pause"}
+		case reply.Status == http.StatusForbidden:
+			return refusal(email+" may not be impersonated, or does not exist", "grant "+role+" on it to "+caller)
+		}
+		return refusal("IAM refuses a token of "+email, "")
+	})
+}
+
+// diagnoseKey is about OAuth, which exchanges what a key has signed.
+func diagnoseKey(reply cloudhttp.Reply, err error, email string) cloudhttp.Diagnosis {
+	return diagnosis(reply, err, "Google's OAuth", func(said cloudhttp.Said) cloudhttp.Diagnosis {
+		switch {
+		case has(said, "timeframe", "iat and exp", "short-lived"):
+			skew, _ := skewOf(reply)
+			return refusal("Google finds the request too old or too new", cmp.Or(skew, "check this node's clock"))
+		case has(said, "account not found"):
+			return refusal("there is no service account "+email, "name a file of one that exists")
+		case has(said, "signature", "no key", "key id"):
+			return refusal("Google does not know the key", "it was deleted or disabled, or is another account's: make a new one for "+email)
+		case has(said, "disabled"):
+			return refusal("the service account "+email+" is disabled", "enable it, or name a file of another")
+		case said.Code == "invalid_grant":
+			return refusal("Google does not accept the key", "check that it and "+email+" are enabled, and this node's clock")
+		}
+		return refusal("Google refuses the key's question", "")
+	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
+	"regcred/shared/plugin"
 	"regcred/shared/serviceaccount"
 )
 
@@ -25,38 +26,17 @@ func newProvider(edit func(*Settings), env ...string) credential.Provider {
 	if edit != nil {
 		edit(s)
 	}
-	return s.Provider(plugintest.Getenv(env...))
+	p, err := s.Provider(plugin.Run{Getenv: plugintest.Getenv(env...)})
+	if err != nil {
+		panic(err) // a test's own mistake
+	}
+	return p
 }
 
 func ask(t testing.TB, p credential.Provider, name string, pod *serviceaccount.Token, annotations map[string]string) (credential.Source, error) {
 	t.Helper()
-	return p.Source(plugintest.Request(t, name, pod, annotations))
-}
-
-func TestForeignHostsHaveNoSource(t *testing.T) {
-	for _, host := range foreignHosts {
-		if got, err := ask(t, newProvider(nil), host+"/app", plugintest.Pod(t, "sa", "u", "p"), nil); got != nil || err != nil {
-			t.Errorf("%s: got %+v, %v", host, got, err)
-		}
-	}
-}
-
-// describe says in a line what a Source would ask for.
-func describe(s credential.Source) string {
-	switch s := s.(type) {
-	case *instance:
-		return "the instance's account at " + s.server
-	case *fileToken:
-		return "the credentials in " + s.file
-	case *federated:
-		return s.pod.String() + " of " + s.audience.text
-	case *impersonated:
-		return describe(s.self) + " as " + s.email
-	case *dockerPassword:
-		return s.image + " in " + s.document.attribute()
-	default:
-		return fmt.Sprintf("%T", s)
-	}
+	answer, err := p.Answer(plugintest.Request(t, name, pod, annotations))
+	return answer.Source, err
 }
 
 func TestIdentity(t *testing.T) {
@@ -64,48 +44,51 @@ func TestIdentity(t *testing.T) {
 	withCluster := func(s *Settings) { s.IdentityProvider, s.ProjectID = cluster, "shop" }
 	enabled := map[string]string{enableAnnotation: "true"}
 	const (
-		byMain    = "service account prod/sa of //iam.googleapis.com/" + mainProvider
-		byOther   = "service account prod/sa of //iam.googleapis.com/" + otherProvider
-		byCluster = "service account prod/sa of identitynamespace:shop.svc.id.goog:" + cluster
-		theNode   = "the instance's account at 169.254.169.254"
+		asMain    = "service account prod/sa of //iam.googleapis.com/" + mainProvider
+		byMain    = "STS of googleapis.com for a token as " + asMain
+		byOther   = "STS of googleapis.com for a token as service account prod/sa of //iam.googleapis.com/" + otherProvider
+		asCluster = "service account prod/sa of identitynamespace:shop.svc.id.goog:" + cluster
+		byCluster = "STS of googleapis.com for a token as " + asCluster
+		theNode   = "the metadata server at 169.254.169.254 for a token as the node's service account"
+		thePull   = "IAM of googleapis.com for a token of " + pullAccount + " as "
 	)
 	for name, tc := range map[string]struct {
 		edit        func(*Settings)
 		pod         bool
 		annotations map[string]string
-		env         []string
+		metadata    string
 		want        string
 		wantErr     string
 	}{
 		"a node asks as itself":           {want: theNode},
-		"a node off Google Cloud":         {edit: func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, want: "the credentials in /etc/key.json"},
-		"another metadata server":         {env: []string{"GCE_METADATA_HOST=127.0.0.1:8080"}, want: "the instance's account at 127.0.0.1:8080"},
-		"by a name":                       {env: []string{"GCE_METADATA_HOST=metadata.google.internal."}, want: "the instance's account at metadata.google.internal."},
-		"by a name with a port":           {env: []string{"GCE_METADATA_HOST=metadata.google.internal.:80"}, want: "the instance's account at metadata.google.internal.:80"},
-		"by an address of IPv6":           {env: []string{"GCE_METADATA_HOST=[fd20:ce::254]:80"}, want: "the instance's account at [fd20:ce::254]:80"},
-		"not by a URL":                    {env: []string{"GCE_METADATA_HOST=http://127.0.0.1"}, wantErr: `GCE_METADATA_HOST: "http://127.0.0.1" is not a host or host:port, without a scheme`},
-		"nor with a path":                 {env: []string{"GCE_METADATA_HOST=evil.com/x"}, wantErr: "GCE_METADATA_HOST"},
+		"a node off Google Cloud":         {edit: func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, want: "APIs of googleapis.com for a token as the node by /etc/key.json"},
+		"another metadata server":         {metadata: "127.0.0.1:8080", want: "the metadata server at 127.0.0.1:8080 for a token as the node's service account"},
+		"not by a URL":                    {metadata: "http://127.0.0.1", wantErr: `GCE_METADATA_HOST: not a host or host:port, without a scheme`},
+		"which a file does not ask":       {metadata: "http://127.0.0.1", edit: func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, want: "APIs of googleapis.com for a token as the node by /etc/key.json"},
+		"nor a pod":                       {metadata: "http://127.0.0.1", pod: true, edit: withProvider, want: byMain},
 		"a pod is known to the provider":  {pod: true, edit: withProvider, want: byMain},
 		"a pod names a provider":          {pod: true, annotations: map[string]string{providerAnnotation: otherProvider}, want: byOther},
 		"an annotation beats the setting": {pod: true, edit: withProvider, annotations: map[string]string{providerAnnotation: "//iam.googleapis.com/" + otherProvider}, want: byOther},
 		"a pod is known to its cluster":   {pod: true, edit: withCluster, annotations: enabled, want: byCluster},
-		"only if it says so":              {pod: true, edit: withCluster, wantErr: `service account prod/sa has no identity to pull with: annotate it with iam.gke.io/enable-wi-image-pull="true"`},
-		"and says it in full":             {pod: true, edit: withCluster, annotations: map[string]string{enableAnnotation: "True"}, wantErr: "has no identity"},
-		"which needs the cluster":         {pod: true, annotations: enabled, wantErr: enableAnnotation + " needs --identity-provider and --project-id"},
+		"only if it says so":              {pod: true, edit: withCluster, wantErr: `service account prod/sa names no identity to pull with: annotate it with iam.gke.io/enable-wi-image-pull="true"`},
+		"and says it in full":             {pod: true, edit: withCluster, annotations: map[string]string{enableAnnotation: "True"}, wantErr: "names no identity"},
+		"which needs the cluster":         {pod: true, annotations: enabled, wantErr: "set --identity-provider and --project-id, which " + enableAnnotation + " needs"},
 		"a pod never falls back to the node": {
-			pod: true, wantErr: "service account prod/sa has no identity to pull with: set --identity-provider and --project-id, or --workload-identity-provider, or allow the node's identity with --node-fallback",
+			pod: true, wantErr: "service account prod/sa names no identity to pull with: annotate it with cloud.google.com/workload-identity-provider and list that annotation in the kubelet's tokenAttributes, set --workload-identity-provider, or on GKE --identity-provider and --project-id, or let pods of its namespace pull as the node with --node-fallback=prod",
 		},
-		"unless that is allowed":               {pod: true, edit: func(s *Settings) { s.NodeFallback = true }, want: theNode},
-		"as where nothing names the cluster":   {pod: true, edit: func(s *Settings) { s.NodeFallback = true }, annotations: enabled, want: theNode},
-		"fallback does not hide an identity":   {pod: true, edit: func(s *Settings) { withProvider(s); s.NodeFallback = true }, want: byMain},
-		"nor a bad annotation":                 {pod: true, edit: func(s *Settings) { s.NodeFallback = true }, annotations: map[string]string{providerAnnotation: "x"}, wantErr: "service account prod/sa: annotation " + providerAnnotation + ": is not the name of a provider"},
-		"nor a bad account":                    {pod: true, edit: func(s *Settings) { withProvider(s); s.NodeFallback = true }, annotations: map[string]string{accountAnnotation: "x"}, wantErr: "annotation " + accountAnnotation + `: "x" is not the email`},
-		"a pod impersonates an account":        {pod: true, edit: withProvider, annotations: map[string]string{accountAnnotation: pullAccount}, want: byMain + " as " + pullAccount},
-		"of its cluster too":                   {pod: true, edit: withCluster, annotations: map[string]string{enableAnnotation: "true", accountAnnotation: pullAccount}, want: byCluster + " as " + pullAccount},
-		"the configured one":                   {pod: true, edit: func(s *Settings) { withProvider(s); s.ServiceAccount = pullAccount }, want: byMain + " as " + pullAccount},
-		"the annotated one before it":          {pod: true, edit: func(s *Settings) { withProvider(s); s.ServiceAccount = otherAccount }, annotations: map[string]string{accountAnnotation: pullAccount}, want: byMain + " as " + pullAccount},
-		"an account alone is no identity":      {pod: true, annotations: map[string]string{accountAnnotation: pullAccount}, wantErr: "has no identity"},
-		"the node's file is not for pods":      {pod: true, edit: func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, wantErr: "has no identity"},
+		"in its namespace alone":               {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackTo("kube-system") }, wantErr: "names no identity"},
+		"where that is allowed":                {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackTo("prod") }, want: theNode},
+		"unless that is allowed":               {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackAll() }, want: theNode},
+		"as where nothing names the cluster":   {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackAll() }, annotations: enabled, want: theNode},
+		"fallback does not hide an identity":   {pod: true, edit: func(s *Settings) { withProvider(s); s.NodeFallback = credential.FallbackAll() }, want: byMain},
+		"nor a bad annotation":                 {pod: true, edit: func(s *Settings) { s.NodeFallback = credential.FallbackAll() }, annotations: map[string]string{providerAnnotation: "x"}, wantErr: "service account prod/sa: annotation " + providerAnnotation + ": not the name of a provider"},
+		"nor a bad account":                    {pod: true, edit: func(s *Settings) { withProvider(s); s.NodeFallback = credential.FallbackAll() }, annotations: map[string]string{accountAnnotation: "x"}, wantErr: "annotation " + accountAnnotation + ": not the email of a Google service account"},
+		"a pod impersonates an account":        {pod: true, edit: withProvider, annotations: map[string]string{accountAnnotation: pullAccount}, want: thePull + asMain},
+		"of its cluster too":                   {pod: true, edit: withCluster, annotations: map[string]string{enableAnnotation: "true", accountAnnotation: pullAccount}, want: thePull + asCluster},
+		"the configured one":                   {pod: true, edit: func(s *Settings) { withProvider(s); s.ServiceAccount = pullAccount }, want: thePull + asMain},
+		"the annotated one before it":          {pod: true, edit: func(s *Settings) { withProvider(s); s.ServiceAccount = otherAccount }, annotations: map[string]string{accountAnnotation: pullAccount}, want: thePull + asMain},
+		"an account alone is no identity":      {pod: true, annotations: map[string]string{accountAnnotation: pullAccount}, wantErr: "names no identity"},
+		"the node's file is not for pods":      {pod: true, edit: func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, wantErr: "names no identity"},
 		"annotations without a token are idle": {annotations: map[string]string{providerAnnotation: otherProvider, accountAnnotation: pullAccount}, edit: withProvider, want: theNode},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,15 +96,16 @@ func TestIdentity(t *testing.T) {
 			if tc.pod {
 				token = plugintest.Pod(t, "sa", "uid-1", "pod-1")
 			}
-			got, err := ask(t, newProvider(tc.edit, tc.env...), "us-docker.pkg.dev/p/r/app", token, tc.annotations)
+			t.Setenv("GCE_METADATA_HOST", tc.metadata)
+			got, err := ask(t, newProvider(tc.edit), "us-docker.pkg.dev/p/r/app", token, tc.annotations)
 			if tc.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 					t.Errorf("got %v, want %q", err, tc.wantErr)
 				}
 				return
 			}
-			if err != nil || describe(got) != tc.want {
-				t.Errorf("got %s, %v; want %s", describe(got), err, tc.want)
+			if err != nil || got.String() != tc.want {
+				t.Errorf("got %v, %v; want %s", got, err, tc.want)
 			}
 		})
 	}
@@ -130,22 +114,41 @@ func TestIdentity(t *testing.T) {
 // In these flows the node's docker configuration says whose registries it has
 // passwords for, and what it has is the node's.
 func TestDockerConfigFlows(t *testing.T) {
-	flow := func(name string, fallback bool) credential.Provider {
+	flow := func(name string, fallback credential.NodeFallback) credential.Provider {
 		return newProvider(func(s *Settings) { s.AuthFlow, s.NodeFallback = name, fallback })
 	}
-	for name, want := range map[string]string{
-		flowConfig:    "registry.example.com:5000/team/app in google-dockercfg",
-		flowConfigURL: "registry.example.com:5000/team/app in google-dockercfg-url",
-	} {
-		got, err := ask(t, flow(name, false), "Registry.example.com:5000/team/app:v1", nil, nil)
-		if err != nil || describe(got) != want {
-			t.Errorf("%s: got %s, %v", name, describe(got), err)
+	pod := plugintest.Pod(t, "sa", "u", "p")
+	for name, attribute := range map[string]string{flowConfig: "google-dockercfg", flowConfigURL: "google-dockercfg-url"} {
+		got, err := ask(t, flow(name, credential.NodeFallback{}), "Registry.example.com:5000/team/app:v1", nil, nil)
+		want := "the metadata server at 169.254.169.254 for " + attribute + ", for registry.example.com:5000/team/app"
+		if err != nil || got.String() != want {
+			t.Errorf("%s: got %v, %v", name, got, err)
 		}
-		if _, err := ask(t, flow(name, false), "gcr.io/p/app", plugintest.Pod(t, "sa", "u", "p"), nil); err == nil {
-			t.Errorf("%s: a pod is answered as the node", name)
+		_, err = ask(t, flow(name, credential.NodeFallback{}), "gcr.io/p/app", pod, map[string]string{providerAnnotation: mainProvider})
+		if want := "service account prod/sa names no identity to pull with: leave tokenAttributes out of the kubelet's configuration, since --authFlow=" + name + " has passwords of the node alone"; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
-		if _, err := ask(t, flow(name, true), "gcr.io/p/app", plugintest.Pod(t, "sa", "u", "p"), nil); err != nil {
+		if _, err := ask(t, flow(name, credential.FallbackAll()), "gcr.io/p/app", pod, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whether the kubelet may use an answer for other images of the registry.
+func TestPerImage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(*Settings)
+		want bool
+	}{
+		"a token is the registry's":       {nil, false},
+		"as the operator may repeat":      {func(s *Settings) { s.CacheType = global }, false},
+		"unless the operator says no":     {func(s *Settings) { s.CacheType = perImage }, true},
+		"a password may be of one part":   {func(s *Settings) { s.AuthFlow = flowConfig }, true},
+		"whatever the operator says then": {func(s *Settings) { s.AuthFlow, s.CacheType = flowConfigURL, perRegistry }, true},
+	} {
+		answer, err := newProvider(tc.edit).Answer(plugintest.Request(t, "gcr.io/p/app", nil, nil))
+		if err != nil || answer.PerImage != tc.want || answer.Anonymous != "" {
+			t.Errorf("%s: got %+v, %v", name, answer, err)
 		}
 	}
 }
@@ -168,6 +171,14 @@ func TestKeys(t *testing.T) {
 	byFile := func(env ...string) credential.Provider {
 		return newProvider(func(s *Settings) { s.CredentialsFile = "/etc/key.json" }, env...)
 	}
+	elsewhere := func(p credential.Provider) credential.Key {
+		t.Setenv("GCE_METADATA_HOST", "metadata")
+		defer t.Setenv("GCE_METADATA_HOST", "")
+		return key(p, name, nil, nil)
+	}
+	scoped := newProvider(func(s *Settings) {
+		s.WorkloadIdentityProvider, s.Scopes = mainProvider, []string{everything + ".read-only"}
+	})
 	docker := newProvider(func(s *Settings) { s.AuthFlow = flowConfig })
 	sa := plugintest.Pod(t, "sa", "uid-1", "pod-1")
 
@@ -177,7 +188,8 @@ func TestKeys(t *testing.T) {
 		"pods of a service account": {key(plain, name, sa, nil), key(plain, name, plugintest.Pod(t, "sa", "uid-1", "pod-2"), nil)},
 		"how a provider is written": {key(plain, name, sa, nil), key(plain, name, sa, map[string]string{providerAnnotation: "https://iam.googleapis.com/" + mainProvider})},
 		"the port":                  {key(plain, name, nil, nil), key(plain, "us-docker.pkg.dev:443/p/r/app", nil, nil)},
-		"what files do not look at": {key(byFile(), name, nil, nil), key(byFile("GCE_METADATA_HOST=metadata"), name, nil, nil)},
+		"what files do not look at": {key(byFile(), name, nil, nil), elsewhere(byFile())},
+		"what instances have":       {key(plain, name, nil, nil), key(scoped, name, nil, nil)},
 		"a tag":                     {key(docker, name, nil, nil), key(docker, name+":v1", nil, nil)},
 	} {
 		if !slices.Equal(same[0], same[1]) {
@@ -187,10 +199,12 @@ func TestKeys(t *testing.T) {
 	if k := fmt.Sprint(key(byFile("AWS_ACCESS_KEY_ID=hunter2"), name, nil, nil)); strings.Contains(k, "hunter2") {
 		t.Errorf("a secret is in %s", k)
 	}
+	main, _ := providerAudience(mainProvider, googleCloud)
+	onTheWay := &federatedToken{endpoints: newEndpoints(googleCloud, "", nil), pod: sa, identityScope: serviceaccount.ScopeServiceAccount, audience: main, scopes: []string{everything}}
 	keys := map[string]string{}
 	for what, k := range map[string]credential.Key{
 		"node":                    key(plain, name, nil, nil),
-		"another metadata server": key(newProvider(nil, "GCE_METADATA_HOST=metadata"), name, nil, nil),
+		"another metadata server": elsewhere(plain),
 		"another universe":        key(newProvider(func(s *Settings) { s.UniverseDomain = berlin.domain }), "docker.pkg-berlin-build0.goog/a/b", nil, nil),
 		"file":                    key(byFile(), name, nil, nil),
 		"another file":            key(newProvider(func(s *Settings) { s.CredentialsFile = "/etc/other.json" }), name, nil, nil),
@@ -204,10 +218,14 @@ func TestKeys(t *testing.T) {
 		"by another one":          key(plain, name, plugintest.Pod(t, "sb", "uid-2", "pod-1"), map[string]string{accountAnnotation: pullAccount}),
 		"pod":                     key(byPod, name, sa, nil),
 		"another pod":             key(byPod, name, plugintest.Pod(t, "sa", "uid-1", "pod-2"), nil),
+		"another scope":           key(scoped, name, sa, nil),
+		"an impersonation's":      key(scoped, name, sa, map[string]string{accountAnnotation: pullAccount}),
+		"a file's":                key(newProvider(func(s *Settings) { s.CredentialsFile, s.Scopes = "/etc/key.json", []string{everything + ".read-only"} }), name, nil, nil),
+		"the token on the way":    onTheWay.Key(),
 		"dockercfg":               key(docker, name, nil, nil),
 		"of another image":        key(docker, name+"2", nil, nil),
 		"by URL":                  key(newProvider(func(s *Settings) { s.AuthFlow = flowConfigURL }), name, nil, nil),
-		"the document":            (&dockerConfig{server: metadataAddress}).Key(),
+		"the document":            (&dockerConfig{server: server(t, googleCloud)}).Key(),
 	} {
 		id := fmt.Sprintf("%q", k)
 		if other, ok := keys[id]; ok {
@@ -277,46 +295,47 @@ func TestEmails(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	plugin := Plugin()
-	env := map[string]string{"KUBE_SIDECAR_CACHE_DURATION": "1h30m", "KUBE_SIDECAR_CACHE_TYPE": "image", "GOOGLE_APPLICATION_CREDENTIALS": "/etc/key.json"}
-	load := func(env map[string]string, args ...string) (*Settings, error) {
-		s, _, err := plugin.Load(args, func(name string) string { return env[name] })
-		if err != nil {
-			return nil, err
-		}
-		return s.(*Settings), nil
-	}
+	env := []string{"KUBE_SIDECAR_CACHE_DURATION=1h30m", "KUBE_SIDECAR_CACHE_TYPE=image", "GOOGLE_APPLICATION_CREDENTIALS=/etc/key.json"}
 	// As kubelets of GKE and OpenShift start the plugin that this one stands
 	// in for.
-	s, err := load(env, "get-credentials", "-a", "gcr", "--v=3", "--identity-provider="+cluster, "--project-id", "shop", "--logtostderr")
+	args := []string{"get-credentials", "-a", "gcr", "--v=3", "--identity-provider=" + cluster, "--project-id", "shop", "--logtostderr"}
+	if _, _, err := plugin.Load(args, plugintest.Getenv(env...)); err != nil {
+		t.Fatal(err)
+	}
+	read, _, err := plugin.Read(args, plugintest.Getenv(env...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.MaxKubeletCache.String() != "1h30m0s" || !s.PerImage() || s.CredentialsFile != "/etc/key.json" || s.IdentityProvider != cluster || s.ProjectID != "shop" {
+	s := read.(*Settings)
+	if s.MaxKubeletCache.String() != "1h30m0s" || s.CacheType != perImage || s.CredentialsFile != "/etc/key.json" || s.IdentityProvider != cluster || s.ProjectID != "shop" {
 		t.Errorf("got %+v", s)
 	}
-	for cacheType, want := range map[string]bool{"registry": false, "global": false, "image": true} {
-		if s, err := load(nil, "--cache-type", cacheType); err != nil || s.PerImage() != want {
-			t.Errorf("%s: got %+v, %v", cacheType, s, err)
+	for want, args := range map[string][]string{
+		`authFlow: "k8s" is none of`:                         {"--authFlow=k8s"},
+		`cacheType: "Image" is none of`:                      {"--cache-type=Image"},
+		`universeDomain: no registries are known of "x"`:     {"--universe-domain=x"},
+		`credentialsFile: not an absolute path: "key.json"`:  {"--credentials-file=key.json"},
+		`projectID: empty, while identityProvider needs it`:  {"--identity-provider=" + cluster},
+		`projectID: not the id of a project: "a b"`:          {"--identity-provider=" + cluster, "--project-id=a b"},
+		`identityProvider: not the URL of a cluster: "a b"`:  {"--identity-provider=a b", "--project-id=shop"},
+		`workloadIdentityProvider: cannot be combined`:       {"--identity-provider=" + cluster, "--project-id=shop", "--workload-identity-provider=" + mainProvider},
+		`workloadIdentityProvider: not the name of`:          {"--workload-identity-provider=clusters/main"},
+		`serviceAccount: not the email of`:                   {"--service-account=pull"},
+		`scopes: none of ["https://www.googleapis.com/auth/`: {"--scope=https://www.googleapis.com/auth/logging.write"},
+		`scopes: none of [] reads registries`:                {"--scope="},
+		`scopes: "x y" is not the URL of a scope`:            {"--scope=" + everything, "--scope=x y"},
+		`command line: unknown flag: --no-such (see --hel`:   {"--no-such"},
+	} {
+		if _, _, err := plugin.Load(args, plugintest.Getenv()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", args, err, want)
 		}
 	}
-	if s, err := load(nil, "--authFlow=dockercfg"); err != nil || !s.PerImage() {
-		t.Errorf("got %+v, %v", s, err)
-	}
-	for want, args := range map[string][]string{
-		`authFlow: "k8s" is none of`:                       {"--authFlow=k8s"},
-		`cacheType: "Image" is none of`:                    {"--cache-type=Image"},
-		`universeDomain: the registries of "x"`:            {"--universe-domain=x"},
-		`credentialsFile: "key.json" is not an absolute`:   {"--credentials-file=key.json"},
-		`projectID: is needed with identityProvider`:       {"--identity-provider=" + cluster},
-		`projectID: "a b" is not`:                          {"--identity-provider=" + cluster, "--project-id=a b"},
-		`identityProvider: "a b" is not`:                   {"--identity-provider=a b", "--project-id=shop"},
-		`workloadIdentityProvider: can not be combined`:    {"--identity-provider=" + cluster, "--project-id=shop", "--workload-identity-provider=" + mainProvider},
-		`workloadIdentityProvider: is not the name`:        {"--workload-identity-provider=clusters/main"},
-		`serviceAccount: "pull" is not the email`:          {"--service-account=pull"},
-		`command line: unknown flag: --no-such (see --hel`: {"--no-such"},
+	for _, args := range [][]string{
+		{"--scope=" + everything + ".read-only"}, {"--scope=https://www.googleapis.com/auth/devstorage.read_only,https://www.googleapis.com/auth/logging.write"},
+		{"--cache-type=global"}, {"--authFlow=dockercfg-url"}, {"--universe-domain=s3nsapis.fr"},
 	} {
-		if _, err := load(nil, args...); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: got %v, want %q", args, err, want)
+		if _, _, err := plugin.Load(args, plugintest.Getenv()); err != nil {
+			t.Errorf("%q: %v", args, err)
 		}
 	}
 }

@@ -1,15 +1,11 @@
 package gcr
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"net/http"
+	"encoding/json"
 	"net/url"
 	"strings"
 	"time"
-
-	"sigs.k8s.io/json"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -18,99 +14,77 @@ import (
 // tokenUser goes with an access token as the password, on GKE's nodes too.
 const tokenUser = "_token"
 
-// scope lets a token do what its owner may.
-const scope = "https://www.googleapis.com/auth/cloud-platform"
+// everything is the scope of a token that may do what its owner may.
+const everything = "https://www.googleapis.com/auth/cloud-platform"
 
-// longestLife bounds what is believed of a token's life. An hour is usual, and
-// twelve the most that can be configured.
-const longestLife = 24 * time.Hour
+// readsRegistries reports whether a scope is enough for a registry. Access to
+// storage is, since images were kept there.
+func readsRegistries(scope string) bool {
+	return strings.HasPrefix(scope, "https://www.googleapis.com/auth/devstorage") || strings.HasPrefix(scope, everything)
+}
 
-// newCredential makes the registry credential of an access token.
-func newCredential(token string, life time.Duration) (credential.Credential, error) {
-	switch {
-	case token == "":
-		return credential.Credential{}, errors.New("the answer holds no token")
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return credential.Credential{}, errors.New("the answer holds a token with characters that no token has")
-	case life <= 0:
-		return credential.Credential{}, errors.New("the answer holds a token that has no life left, or does not say how much")
+// readToken reads what the metadata server and STS answer.
+func readToken(reply cloudhttp.Reply) (credential.Token, error) {
+	if !reply.OK() {
+		return credential.Token{}, errRefused
 	}
-	return credential.Credential{
-		Username: tokenUser,
-		Password: credential.NewSecret(token),
-		Expires:  time.Now().Add(min(life, longestLife)),
-	}, nil
-}
-
-// answer is what the metadata server and STS answer.
-type answer struct {
-	AccessToken string `json:"access_token"`
-	ExpiresIn   int64  `json:"expires_in"`
-}
-
-// decode reads the JSON of an answer. What it says is in no error.
-func decode(data []byte, into any) error {
-	if json.UnmarshalCaseSensitivePreserveInts(data, into) != nil {
-		return errors.New("the answer can not be read")
+	var answer cloudhttp.OAuthToken
+	if err := reply.Decode(&answer); err != nil {
+		return credential.Token{}, err
 	}
-	return nil
+	return credential.NewToken(answer.AccessToken, answer.Expires(reply))
 }
 
-func (a answer) credential() (credential.Credential, error) {
-	seconds := min(a.ExpiresIn, int64(longestLife/time.Second))
-	return newCredential(a.AccessToken, time.Duration(seconds)*time.Second)
-}
-
-// call is one call of an API.
-type call struct {
-	url         string
-	contentType string
-	body        []byte
-	// bearer is whose token the call carries. The zero value sends none.
-	bearer credential.Secret
-}
-
-// exchangeForm is the call of STS that exchanges a token.
-func exchangeForm(p place, token string, a audience) call {
-	form := url.Values{
-		"grant_type":           {"urn:ietf:params:oauth:grant-type:token-exchange"},
-		"requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
-		"subject_token_type":   {"urn:ietf:params:oauth:token-type:jwt"},
-		"subject_token":        {token},
-		"audience":             {a.text},
-		"scope":                {scope},
-	}
-	return call{
-		url:         "https://" + p.universe.endpoint("sts") + "/v1/token",
-		contentType: "application/x-www-form-urlencoded",
-		body:        []byte(form.Encode()),
+// exchange is the call of STS that exchanges one token for another (RFC 8693).
+func exchange(sts, audience, tokenType string, token credential.Secret, scopes []string) cloudhttp.Call {
+	return cloudhttp.Call{
+		Stage: stageSTS,
+		URL:   sts,
+		Form: url.Values{
+			"grant_type":           {"urn:ietf:params:oauth:grant-type:token-exchange"},
+			"requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+			"subject_token_type":   {tokenType},
+			"subject_token":        {token.Reveal()},
+			"audience":             {audience},
+			"scope":                {strings.Join(scopes, " ")},
+		},
 	}
 }
 
-// do sends the call and decodes its answer. The exchange tells what became of
-// it also where there is an error.
-func (c call) do(ctx context.Context, caFile string, into any) (exchange, error) {
-	api, err := cloudhttp.API(caFile)
+// accountRequest is the question for a token of a Google service account.
+type accountRequest struct {
+	Delegates []string `json:"delegates,omitempty"`
+	Scopes    []string `json:"scope"`
+	Lifetime  string   `json:"lifetime"`
+}
+
+// accountLife is how long a token is asked to live: what any account's may.
+const accountLife = "3600s"
+
+// accountToken asks IAM, as whom the bearer is, for the token of a Google
+// service account.
+func (e *endpoints) accountToken(ctx context.Context, address string, bearer credential.Token, question accountRequest) (credential.Token, cloudhttp.Reply, error) {
+	body, err := json.Marshal(question)
 	if err != nil {
-		return exchange{}, err
+		return credential.Token{}, cloudhttp.Reply{}, err
 	}
-	client, witness := observe(ctx, api.Transport)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(c.body))
-	if err != nil {
-		return exchange{}, err
+	reply := cloudhttp.Call{
+		Stage: stageIAM, URL: address, Body: body, ContentType: "application/json", Bearer: bearer.Value,
+	}.Do(ctx, e.clients.API())
+	if !reply.OK() {
+		return credential.Token{}, reply, errRefused
 	}
-	request.Header.Set("Content-Type", c.contentType)
-	if !c.bearer.Empty() {
-		request.Header.Set("Authorization", "Bearer "+c.bearer.Reveal())
+	var answer struct {
+		AccessToken string    `json:"accessToken"`
+		ExpireTime  time.Time `json:"expireTime"`
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		return witness.seen(), err
+	if err := reply.Decode(&answer); err != nil {
+		return credential.Token{}, reply, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(response.Body); err != nil {
-		return witness.seen(), err
+	expires := answer.ExpireTime
+	if !expires.IsZero() {
+		expires = reply.OwnTime(expires)
 	}
-	return witness.seen(), decode(text.Bytes(), into)
+	token, err := credential.NewToken(answer.AccessToken, expires)
+	return token, reply, err
 }

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"regcred/shared/image"
-	"regcred/shared/settings"
+	"regcred/shared/plugin"
 )
 
 // Sample is what tests look at of a provider in a CredentialProviderConfig;
@@ -24,12 +24,12 @@ type Sample struct {
 }
 
 // ParseSample reads a kubelet configuration of one plugin alone.
-func ParseSample(t *testing.T, plugin settings.Plugin, text string) Sample {
+func ParseSample(t *testing.T, p plugin.Plugin, text string) Sample {
 	t.Helper()
 	var config struct {
 		Providers []Sample `json:"providers"`
 	}
-	if err := yaml.Unmarshal([]byte(text), &config); err != nil || len(config.Providers) != 1 || config.Providers[0].Name != plugin.Name {
+	if err := yaml.Unmarshal([]byte(text), &config); err != nil || len(config.Providers) != 1 || config.Providers[0].Name != p.Name {
 		t.Fatalf("got %+v, %v", config, err)
 	}
 	return config.Providers[0]
@@ -88,7 +88,7 @@ func (p Page) WantTold(t *testing.T, words ...string) {
 
 // LoadConfig reads the plugin's configuration file that the page shows, as it
 // stands.
-func (p Page) LoadConfig(t *testing.T, plugin settings.Plugin) settings.Settings {
+func (p Page) LoadConfig(t *testing.T, described plugin.Plugin) plugin.Settings {
 	t.Helper()
 	const head = "apiVersion: regcred/v1\nkind: "
 	_, rest, _ := strings.Cut(p.Text, "```yaml\n"+head)
@@ -100,7 +100,11 @@ func (p Page) LoadConfig(t *testing.T, plugin settings.Plugin) settings.Settings
 	if err := os.WriteFile(file, []byte(head+sample), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := plugin.Load([]string{"--config", file}, Getenv())
+	args := []string{"--config", file}
+	if _, _, err := described.Load(args, Getenv()); err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := described.Read(args, Getenv())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,6 @@
-// Package plugintest is what the tests of all plugins' packages need: requests
-// as the kubelet makes them, and the documentation held to what it shows.
+// Package plugintest is what every plugin has to pass without a network, and
+// what the tests of their packages need: requests as the kubelet makes them, and
+// the documentation held to what it shows.
 package plugintest
 
 import (
@@ -16,7 +17,14 @@ import (
 // Pod is the token of a pod whose service account is prod/NAME.
 func Pod(t testing.TB, name, uid, podUID string) *serviceaccount.Token {
 	t.Helper()
-	claims := fmt.Sprintf(`{"iss":"https://issuer","sub":"system:serviceaccount:prod:%s","kubernetes.io":{"namespace":"prod","serviceaccount":{"name":%q,"uid":%q},"pod":{"name":"p","uid":%q}}}`, name, name, uid, podUID)
+	return PodIn(t, "prod", name, uid, podUID)
+}
+
+// PodIn is the token of a pod whose service account is NAMESPACE/NAME.
+func PodIn(t testing.TB, namespace, name, uid, podUID string) *serviceaccount.Token {
+	t.Helper()
+	claims := fmt.Sprintf(`{"iss":"https://issuer","sub":"system:serviceaccount:%s:%s","kubernetes.io":{"namespace":%q,"serviceaccount":{"name":%q,"uid":%q},"pod":{"name":"p","uid":%q}}}`,
+		namespace, name, namespace, name, uid, podUID)
 	token, err := serviceaccount.Parse("e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln")
 	if err != nil {
 		t.Fatal(err)

@@ -5,15 +5,16 @@ package cache
 import (
 	"errors"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockName returns the file that holds the lock of an entry: one for each,
+// lockName returns the file that holds the lock of an entry: one for each rank,
 // because such systems lock whole files.
-func lockName(entry string) string { return entry + ".lock" }
+func lockName(entry string, rank int) string { return entry + "." + strconv.Itoa(rank) + ".lock" }
 
-func tryLockRange(file *os.File, _ int64) error {
+func tryLockRank(file *os.File, _ int64, _ int) error {
 	err := flock(file, unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return errLocked
@@ -21,7 +22,7 @@ func tryLockRange(file *os.File, _ int64) error {
 	return err
 }
 
-func lockRange(file *os.File, _ int64) error {
+func lockRank(file *os.File, _ int64, _ int) error {
 	for {
 		err := flock(file, unix.LOCK_EX)
 		if !errors.Is(err, unix.EINTR) {
@@ -30,8 +31,8 @@ func lockRange(file *os.File, _ int64) error {
 	}
 }
 
-// unlockRange does nothing: closing the file frees the lock.
-func unlockRange(*os.File, int64) {}
+// unlockRank does nothing: closing the file frees the lock.
+func unlockRank(*os.File, int64, int) {}
 
 func flock(file *os.File, how int) error {
 	conn, err := file.SyscallConn()

@@ -7,24 +7,26 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockName returns the file that holds the lock of an entry: one for all, with
-// a byte for each, so there is nothing to clean up.
-func lockName(string) string { return "lock" }
+// lockName returns the file that holds the locks of an entry: one for all,
+// with a few bytes for each, so there is nothing to clean up.
+func lockName(string, int) string { return "lock" }
 
-func tryLockRange(file *os.File, offset int64) error {
-	err := lockCommand(file, windows.LOCKFILE_FAIL_IMMEDIATELY, offset)
+func tryLockRank(file *os.File, offset int64, rank int) error {
+	err := lockCommand(file, windows.LOCKFILE_FAIL_IMMEDIATELY, offset+int64(rank))
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
 		return errLocked
 	}
 	return err
 }
 
-func lockRange(file *os.File, offset int64) error { return lockCommand(file, 0, offset) }
+func lockRank(file *os.File, offset int64, rank int) error {
+	return lockCommand(file, 0, offset+int64(rank))
+}
 
-// unlockRange frees the lock. Windows frees it by itself some time after the
+// unlockRank frees the lock. Windows frees it by itself some time after the
 // file is closed, which may be too late for those who wait.
-func unlockRange(file *os.File, offset int64) {
-	_ = windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, at(offset))
+func unlockRank(file *os.File, offset int64, rank int) {
+	_ = windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, at(offset+int64(rank)))
 }
 
 func at(offset int64) *windows.Overlapped {

@@ -22,15 +22,22 @@ const (
 	maxRetry = 5 * time.Minute
 
 	// justNew is the age up to which a credential that was refused is not
-	// asked for anew: another one would be refused as well.
+	// asked for again: another one would be refused as well.
 	justNew = time.Minute
 
 	// maxCount keeps the doubling from running over.
 	maxCount = 16
 
+	// maxTook bounds for how long a failure is remembered because it took long.
+	maxTook = 2 * time.Minute
+
 	// keepFailure is how long a failure is remembered past its retry point,
 	// for the doubling.
 	keepFailure = 10 * time.Minute
+
+	// minLimit is how long an answer is kept in any case, whatever Options.Until
+	// says: the cloud gave it, and its clock may be right where this one is not.
+	minLimit = time.Minute
 
 	// margin is the part of a credential's life that is not served: a pull
 	// that was just handed it has to get as far as logging in.
@@ -64,11 +71,12 @@ func spread(node, name string) float64 {
 }
 
 // retryPoint returns how long after its count-th failure in a row a cloud is
-// left alone.
-func retryPoint(f *credential.Failure, count int) time.Duration {
+// left alone. A failure that was long in coming is remembered for as long: the
+// kubelet pulls one image after the other, and each would wait again.
+func retryPoint(f *credential.Failure, count int, took time.Duration) time.Duration {
 	wait := min(firstRetry<<(min(count, maxCount)-1), lastRetry)
 	if f.Permanent {
 		wait = permanentRetry
 	}
-	return min(max(wait, f.RetryAfter), maxRetry)
+	return max(wait, min(took, maxTook), min(f.RetryAfter, maxRetry))
 }

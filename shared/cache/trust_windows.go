@@ -18,7 +18,7 @@ const openFlags = 0
 // is not inherited.
 const private = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)"
 
-// makeDir makes the folder for its owner, the system and the administrators.
+// makeDir makes the directory for its owner, the system and the administrators.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
@@ -36,8 +36,8 @@ func makeDir(dir string) error {
 	return os.NewSyscallError("CreateDirectory", windows.CreateDirectory(name, attributes))
 }
 
-// trustDir accepts a folder that belongs to the system, the administrators or
-// this user, and that nobody else may look into. The folder is asked, not its
+// trustDir accepts a directory that belongs to the system, the administrators or
+// this user, and that nobody else may look into. The directory is asked, not its
 // name.
 func trustDir(root *os.Root, _ fs.FileInfo) error {
 	dir, err := root.Open(".")
@@ -59,11 +59,11 @@ func trustDir(root *os.Root, _ fs.FileInfo) error {
 		return err
 	}
 	if !trusted(owner, user.User.Sid) {
-		return errors.New("belongs to another user")
+		return errors.New("owned by another user")
 	}
 	acl, _, err := descriptor.DACL()
 	if err != nil || acl == nil {
-		return errors.New("is open to everybody")
+		return errors.New("open to everybody")
 	}
 	for i := range uint32(acl.AceCount) {
 		var ace *windows.ACCESS_ALLOWED_ACE
@@ -72,17 +72,22 @@ func trustDir(root *os.Root, _ fs.FileInfo) error {
 		}
 		allows := ace.Header.AceType == windows.ACCESS_ALLOWED_ACE_TYPE
 		if allows && !trusted((*windows.SID)(unsafe.Pointer(&ace.SidStart)), user.User.Sid) {
-			return errors.New("is open to others than the system, the administrators and its owner")
+			return errors.New("open to others than the system, the administrators and its owner")
 		}
 	}
 	return nil
 }
 
-// trusted reports whether somebody may own the folder or look into it.
+// trusted reports whether somebody may own the directory or look into it.
 func trusted(sid, self *windows.SID) bool {
 	return sid.IsWellKnown(windows.WinLocalSystemSid) || sid.IsWellKnown(windows.WinBuiltinAdministratorsSid) ||
 		sid.IsWellKnown(windows.WinCreatorOwnerRightsSid) || sid.Equals(self)
 }
 
-// trustFile accepts every file: the folder keeps others out.
-func trustFile(fs.FileInfo) error { return nil }
+// trustFile accepts every file: the directory keeps others out.
+func trustFile(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	return nil
+}

@@ -3,38 +3,74 @@ package cloudhttp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
+	"net/http/httptrace"
 	"strconv"
 	"syscall"
 	"time"
 )
 
-// policy says how often and how long to try.
+// policy says how often to try, and how long to wait in between.
 type policy struct {
-	attempts int
-	// timeout bounds one attempt, body included. Each that gets no answer in
-	// time doubles it for the next, up to patience: what hangs is given up
-	// soon, and what is only slow is waited for. No patience keeps it.
-	timeout, patience time.Duration
+	Patience
+
 	// first is the bound of the first wait; it doubles up to longest. The
-	// wait itself is anything between zero and the bound, so that nodes
-	// which failed together do not come back together.
+	// wait itself is anything between half of the bound and all of it, so
+	// that nodes which failed together do not come back together.
 	first, longest time.Duration
-	// waits are the least waits after answers that a service documents. Each
-	// is lengthened by up to a quarter. Where there is no answer, the bounds
-	// above hold.
-	waits []time.Duration
-	// passing are further statuses that are worth another attempt.
-	passing []int
 }
 
+func (p policy) with(patience Patience) policy {
+	p.Patience = patience
+	return p
+}
+
+var (
+	metadataPolicy = policy{first: 100 * time.Millisecond, longest: 2 * time.Second}
+	apiPolicy      = policy{first: 200 * time.Millisecond, longest: 5 * time.Second}
+)
+
+const (
+	// maxAnswers bounds the attempts that get an answer, since each is load on a
+	// service that has a fault.
+	maxAnswers = 4
+
+	// failingTime is for how long attempts go on that fail without an answer,
+	// most of them at once, and minFailures is how many there are if each takes
+	// its time. The services of a node that has just started, and its DNS, take
+	// some seconds to come.
+	failingTime = 4 * time.Second
+	minFailures = 3
+
+	// answerTimeout bounds an attempt, body included. Metadata services promise
+	// an answer within 10 s and have needed 30: the attempt after one that was
+	// connected and got no answer is the last, and has what is left.
+	answerTimeout = 10 * time.Second
+
+	// silenceTime is the least that an attempt is given after one that got no
+	// answer: less would say nothing new, and that it was not waited for.
+	silenceTime = time.Second
+
+	// withoutDeadline is what is left of a request that has no deadline.
+	withoutDeadline = 30 * time.Second
+
+	// tellingTime is kept of what is left, to say and record what came of it.
+	tellingTime = time.Second
+
+	// maxRetryAfter is the longest wait that a service can ask for and get:
+	// more than that is for the next process.
+	maxRetryAfter = 5 * time.Second
+)
+
 // retrier sends a request again when what came back may pass by itself:
-// throttling, server errors, refused and broken connections, no answer in time.
+// throttling, server errors, names that do not resolve for a moment, refused
+// and broken connections, no answer in time. It reads the whole answer, so that
+// one which breaks off is retried like any other.
 type retrier struct {
 	policy
 	next http.RoundTripper
@@ -48,56 +84,108 @@ func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout := r.timeout
+	ctx := request.Context()
+	start, last := time.Now(), false
 	for attempt := 1; ; attempt++ {
+		timeout := left(ctx)
+		if !last {
+			timeout = min(timeout, answerTimeout)
+		}
+		begin := time.Now()
 		response, err := r.attempt(request, timeout)
-		if attempt == r.attempts || !r.mayPass(request.Context(), response, err) {
+		logAttempt(request, attempt, time.Since(begin), response, err)
+		if last || !r.retryable(request, attempt, response, err) {
 			return response, err
 		}
 		wait := r.wait(attempt, response)
-		if deadline, ok := request.Context().Deadline(); ok && time.Until(deadline) < wait+r.first {
+		failing := err != nil && attempt >= minFailures && time.Since(start)+wait > failingTime
+		last = errors.Is(err, context.DeadlineExceeded)
+		least := r.first
+		if last {
+			least = silenceTime
+		}
+		if failing || left(ctx) < wait+least || Sleep(ctx, wait) != nil {
 			return response, err
-		}
-		if errors.Is(err, context.DeadlineExceeded) {
-			timeout = max(timeout, min(2*timeout, r.patience))
-		}
-		if response != nil {
-			_, _ = io.Copy(io.Discard, response.Body)
-			_ = response.Body.Close()
-		}
-		if err := Sleep(request.Context(), wait); err != nil {
-			return nil, err
 		}
 	}
 }
 
+// CloseIdleConnections is for http.Client's.
+func (r *retrier) CloseIdleConnections() {
+	if idler, ok := r.next.(interface{ CloseIdleConnections() }); ok {
+		idler.CloseIdleConnections()
+	}
+}
+
+// left returns how long an attempt may take.
+func left(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return withoutDeadline
+	}
+	whole := time.Until(deadline)
+	return whole - min(tellingTime, whole/10)
+}
+
 // attempt sends the request once, bounded in time and in what it may answer.
 func (r *retrier) attempt(request *http.Request, timeout time.Duration) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(request.Context(), timeout)
-	request = request.Clone(ctx)
+	progress := new(progress)
+	ctx, cancel := context.WithTimeout(httptrace.WithClientTrace(request.Context(), progress.trace()), timeout)
+	defer cancel()
+	attempt := request.Clone(ctx)
 	if request.GetBody != nil {
 		var err error
-		if request.Body, err = request.GetBody(); err != nil {
-			cancel()
+		if attempt.Body, err = request.GetBody(); err != nil {
 			return nil, err
 		}
 	}
-	response, err := r.next.RoundTrip(request)
+	response, err := r.next.RoundTrip(attempt)
+	if err == nil {
+		err = readWhole(response)
+	}
+	// Not every deadline is the attempt's: a dialer has its own, and Go sometimes
+	// has the one error for both.
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && request.Context().Err() == nil {
+		err = &SilenceError{Step: progress.step(), After: timeout.Round(100 * time.Millisecond)}
+	}
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	response.Body = &body{ReadCloser: response.Body, left: maxBody, cancel: cancel}
+	response.Request = request
 	return response, nil
+}
+
+// ErrTooLarge is the error of an answer of more than 1 MiB.
+var ErrTooLarge = errors.New("the answer is larger than 1 MiB")
+
+// brokenOff is the error of an answer that began and did not come to its end.
+type brokenOff struct{ err error }
+
+func (e brokenOff) Error() string { return "the answer broke off: " + e.err.Error() }
+func (e brokenOff) Unwrap() error { return e.err }
+
+// readWhole replaces a response's body by one in memory.
+func readWhole(response *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	_ = response.Body.Close()
+	if err != nil {
+		return brokenOff{err}
+	}
+	if len(body) > maxBody {
+		return ErrTooLarge
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
 }
 
 // wait returns how long to wait after an attempt: at least what the server
 // asks for.
 func (r *retrier) wait(attempt int, response *http.Response) time.Duration {
-	least, bound := time.Duration(0), min(r.first<<(attempt-1), r.longest)
+	bound := min(r.first<<min(attempt-1, 16), r.longest)
+	least, bound := bound/2, bound/2
 	if response != nil {
-		if len(r.waits) > 0 {
-			least = r.waits[min(attempt, len(r.waits))-1]
+		if len(r.Waits) > 0 {
+			least = r.Waits[min(attempt, len(r.Waits))-1]
 			bound = least / 4
 		}
 		least = max(least, RetryAfter(response.Header, time.Now()))
@@ -105,26 +193,58 @@ func (r *retrier) wait(attempt int, response *http.Response) time.Duration {
 	return least + rand.N(bound)
 }
 
-// mayPass reports whether another attempt may end differently.
-func (p policy) mayPass(ctx context.Context, response *http.Response, err error) bool {
-	if ctx.Err() != nil {
+// retryable reports whether another attempt may end differently.
+func (r *retrier) retryable(request *http.Request, attempt int, response *http.Response, err error) bool {
+	if request.Context().Err() != nil {
 		return false
 	}
 	if err == nil {
-		return response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500 || slices.Contains(p.passing, response.StatusCode)
+		status := response.StatusCode
+		again := status == http.StatusTooManyRequests || status >= 500 || r.Again != nil && r.Again(peek(request, response))
+		return again && attempt < maxAnswers && RetryAfter(response.Header, time.Now()) <= maxRetryAfter
+	}
+	return passing(err)
+}
+
+// peek returns the reply of a response that was read into memory, and leaves
+// the response as it was.
+func peek(request *http.Request, response *http.Response) Reply {
+	r := received("", request, response, nil)
+	response.Body = io.NopCloser(bytes.NewReader(r.Body))
+	return r
+}
+
+// passing reports whether an error may pass by itself.
+func passing(err error) bool {
+	if proxy, ok := errors.AsType[proxyError](err); ok {
+		return proxy.status == http.StatusTooManyRequests || proxy.status >= 500
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true // names of nodes that have just joined, lost datagrams
 	}
 	// A connection that could not be made in time will not be made the next
 	// time either: there is nothing at that address.
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" && dial.Timeout() {
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" && dial.Timeout() {
 		return false
 	}
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+	// Nor does what was shown change, or what was trusted.
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
+	}
+	for _, may := range []error{
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.ENETUNREACH, syscall.EHOSTUNREACH,
+		io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, may) {
+			return true
+		}
+	}
+	timeout, ok := errors.AsType[net.Error](err) // such as a handshake's
+	return ok && timeout.Timeout()
 }
 
 // repeatable returns the request with a body that can be sent again. An SDK
-// that streams its body hands over one that can not, and closes it as soon as
+// that streams its body hands over one that cannot, and closes it as soon as
 // it has the answer's headers, under the hands of a transport that may still be
 // looking whether there is more to send. Requests for tokens are small, so the
 // body is read into memory first.
@@ -169,31 +289,4 @@ func RetryAfter(header http.Header, now time.Time) time.Duration {
 		return max(0, date.Sub(now))
 	}
 	return 0
-}
-
-// body is a response's body that ends its attempt when it is closed and is an
-// error when it is too long.
-type body struct {
-	io.ReadCloser
-	left   int64
-	cancel context.CancelFunc
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		// Whether there is more has to be asked: a body may end here.
-		n, err := b.ReadCloser.Read(make([]byte, 1))
-		if n > 0 {
-			return 0, ErrTooLarge
-		}
-		return 0, err
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}
-
-func (b *body) Close() error {
-	defer b.cancel()
-	return b.ReadCloser.Close()
 }

@@ -4,13 +4,15 @@ package credential
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"regcred/shared/image"
 	"regcred/shared/serviceaccount"
 )
 
-// Credential is a user name and password for a registry.
+// Credential is a user name and password for a registry: what the kubelet is
+// answered.
 type Credential struct {
 	// Username and Password are both empty for an anonymous credential: the
 	// cloud has answered, and its answer is to pull without one.
@@ -24,6 +26,10 @@ type Credential struct {
 	// Refresh is when a new credential will be asked for. A Getter sets it; a
 	// Source that sets it asks for that to be no later.
 	Refresh time.Time
+
+	// Caller is whom the cloud took the asker for, as far as it said so: a
+	// role's ARN, an email, the ids of an application. It is for messages.
+	Caller string
 }
 
 // Anonymous is the answer "pull without a credential", to be asked for again
@@ -41,25 +47,35 @@ type Key []string
 
 // Source is one way to obtain one credential.
 type Source interface {
+	// String says who is asked, as whom, and for what, in one phrase without
+	// secrets: "ECR in us-east-1 as the node's identity".
+	fmt.Stringer
+
 	// Key is computed without I/O.
 	Key() Key
 
-	// Fetch asks the cloud and never caches. A Source that needs an
-	// intermediate token gets it from the Getter, so that it is cached and
-	// shared like any other credential. Errors that should not be retried at
-	// once are a *Failure.
+	// Fetch asks the cloud and never caches. A token on the way is obtained
+	// through the Getter, so that it is cached and shared like the credential.
+	// Errors that say more than that something failed are a *Failure.
 	Fetch(ctx context.Context, getter Getter) (Credential, error)
 }
 
-// Getter answers for a Source, from a cache or by calling Fetch.
-type Getter interface {
-	Get(ctx context.Context, source Source) (Credential, error)
+// TokenSource is one way to obtain one token on the way to a credential. Its
+// methods are as a Source's.
+type TokenSource interface {
+	fmt.Stringer
+	Key() Key
+	Fetch(ctx context.Context, getter Getter) (Token, error)
+}
 
-	// Renew is for a credential from Get that was refused in spite of its
-	// life: it asks for another, unless that has been done or the credential
-	// is only just new. Then it returns what is there, which may be the
-	// refused one.
-	Renew(ctx context.Context, source Source, refused Credential) (Credential, error)
+// Getter answers for a TokenSource, from a cache or by calling Fetch.
+type Getter interface {
+	Token(ctx context.Context, source TokenSource) (Token, error)
+
+	// Renew is for a token from Token that was refused in spite of its life: it
+	// asks for another, unless that has been done or the token is only just
+	// new. Then it returns what is there, which may be the refused one.
+	Renew(ctx context.Context, source TokenSource, refused Token) (Token, error)
 }
 
 // Request is what the kubelet asks, parsed.
@@ -72,8 +88,7 @@ type Request struct {
 	// used for it.
 	Registry image.Registry
 
-	// Pod is the identity of the pod, or nil when the kubelet sent none. A
-	// request with a pod must not be answered with the node's identity.
+	// Pod is the identity of the pod, or nil when the kubelet sent none.
 	Pod *serviceaccount.Token
 
 	// Annotations of the pod's service account, as far as the kubelet's
@@ -82,11 +97,27 @@ type Request struct {
 	Annotations map[string]string
 }
 
-// Provider is one cloud.
+// Provider is one cloud, with its settings.
 type Provider interface {
-	// Source decides, by parsing alone, whether the registry is one of this
-	// cloud's and which Source answers for it. A nil Source means that it is
-	// not. It does no I/O and looks at no clock: everything a reviewer must
-	// trust about who gets which token is decided here.
-	Source(Request) (Source, error)
+	// Answer decides, by parsing alone, whether the registry is one of this
+	// cloud's and which Source answers for it. It does no I/O and looks at no
+	// clock: everything a reviewer must trust about who gets which token is
+	// decided here, and by Choose.
+	Answer(Request) (Answer, error)
+}
+
+// Answer is how a request is answered. The zero Answer means that the registry
+// is not this cloud's.
+type Answer struct {
+	// Source has the credential. Nil means that there is none to be had here.
+	Source Source
+
+	// PerImage means that the kubelet may use the credential for its own image
+	// alone, and not for every image of the registry.
+	PerImage bool
+
+	// Anonymous is the pattern of registries for which the kubelet is to go on
+	// without a credential where the registry refuses this one. Empty means
+	// that it is not to.
+	Anonymous string
 }

@@ -16,15 +16,15 @@ type twoTokens struct {
 	renewErr      error
 }
 
-func (g twoTokens) Get(context.Context, credential.Source) (credential.Credential, error) {
-	return credential.Credential{Password: credential.NewSecret(g.first)}, g.getErr
+func (g twoTokens) Token(context.Context, credential.TokenSource) (credential.Token, error) {
+	return credential.Token{Value: credential.NewSecret(g.first)}, g.getErr
 }
 
-func (g twoTokens) Renew(_ context.Context, _ credential.Source, refused credential.Credential) (credential.Credential, error) {
-	if refused.Password.Reveal() != g.first {
-		return credential.Credential{}, errors.New("another token was refused")
+func (g twoTokens) Renew(_ context.Context, _ credential.TokenSource, refused credential.Token) (credential.Token, error) {
+	if refused.Value.Reveal() != g.first {
+		return credential.Token{}, errors.New("another token was refused")
 	}
-	return credential.Credential{Password: credential.NewSecret(g.second)}, g.renewErr
+	return credential.Token{Value: credential.NewSecret(g.second)}, g.renewErr
 }
 
 func TestRedeem(t *testing.T) {
@@ -40,22 +40,22 @@ func TestRedeem(t *testing.T) {
 		"a refused one is replaced":         {twoTokens{first: "a", second: "b"}, "b", "", []string{"a", "b"}, ""},
 		"once":                              {twoTokens{first: "a", second: "b"}, "c", "", []string{"a", "b"}, "b is refused"},
 		"there is no other":                 {twoTokens{first: "a", second: "a"}, "b", "", []string{"a"}, "a is refused"},
-		"another can not be had":            {twoTokens{first: "a", renewErr: down}, "b", "", []string{"a"}, "a is refused"},
+		"another cannot be had":             {twoTokens{first: "a", renewErr: down}, "b", "", []string{"a"}, "a is refused"},
 		"none can be had":                   {twoTokens{getErr: down}, "b", "", nil, "down"},
 		"other failures change nothing":     {twoTokens{first: "a", second: "b"}, "b", "a", []string{"a"}, "down"},
 		"nor do they hide that it was that": {twoTokens{first: "a", second: "b"}, "c", "b", []string{"a", "b"}, "a is refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var used []string
-			c, err := credential.Redeem(t.Context(), tc.getter, nil, func(token credential.Secret) (credential.Credential, bool, error) {
-				used = append(used, token.Reveal())
-				switch token.Reveal() {
+			c, err := credential.Redeem(t.Context(), tc.getter, nil, func(token credential.Token) (credential.Credential, bool, error) {
+				used = append(used, token.Value.Reveal())
+				switch token.Value.Reveal() {
 				case tc.down:
 					return credential.Credential{}, false, down
 				case tc.good:
 					return credential.Credential{Username: "user"}, false, nil
 				default:
-					return credential.Credential{}, true, errors.New(token.Reveal() + " is refused")
+					return credential.Credential{}, true, errors.New(token.Value.Reveal() + " is refused")
 				}
 			})
 			if !slices.Equal(used, tc.wantUsed) {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"regcred/shared/credential"
@@ -56,5 +58,44 @@ func TestSecret(t *testing.T) {
 		if s.Reveal() != "" || !s.Empty() {
 			t.Error("the zero secret is not empty")
 		}
+	}
+}
+
+func TestEverySecretIsKnown(t *testing.T) {
+	var made sync.WaitGroup
+	for i := range 100 {
+		made.Go(func() {
+			credential.NewSecret(fmt.Sprintf("known-secret-%d", i%50))
+			credential.Known()
+		})
+	}
+	made.Wait()
+	credential.NewSecret("1234567")
+	credential.NewSecret("12345678")
+	known := credential.Known()
+	count := make(map[string]int)
+	for _, value := range known {
+		count[value]++
+	}
+	for i := range 50 {
+		if value := fmt.Sprintf("known-secret-%d", i); count[value] != 1 {
+			t.Errorf("%s is known %d times", value, count[value])
+		}
+	}
+	if count["1234567"] != 0 || count["12345678"] != 1 || count[""] != 0 {
+		t.Errorf("known are %q", known)
+	}
+	// What is returned is the caller's own.
+	clear(known)
+	if slices.Contains(credential.Known(), "") {
+		t.Error("the set has changed")
+	}
+}
+
+// A hit in the cache makes one Secret and prints nothing.
+func BenchmarkNewSecret(b *testing.B) {
+	value := strings.Repeat("s", 2000)
+	for b.Loop() {
+		credential.NewSecret(value)
 	}
 }

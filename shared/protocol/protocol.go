@@ -18,6 +18,8 @@ import (
 	"time"
 
 	kjson "sigs.k8s.io/json"
+
+	"regcred/shared/credential"
 )
 
 const group = "credentialprovider.kubelet.k8s.io/"
@@ -29,9 +31,12 @@ const (
 	requestKind  = "CredentialProviderRequest"
 	responseKind = "CredentialProviderResponse"
 
-	// maxRequest bounds what is read. A request is an image name, a service
-	// account token and its annotations, which Kubernetes limits to 256 KiB.
-	maxRequest = 1 << 20
+	// maxRequest bounds what is read. Nearly all of a large request are the
+	// annotations: Kubernetes lets a service account have 256 KiB of them, and
+	// the kubelet's encoder writes up to six bytes for one ("<" as "\u003c"),
+	// which makes 1.5 MiB. The rest is room for the image, the token and what
+	// a newer kubelet adds.
+	maxRequest = 4 << 20
 )
 
 // Request is a decoded CredentialProviderRequest.
@@ -42,8 +47,8 @@ type Request struct {
 	// and digest.
 	Image string
 	// ServiceAccountToken is empty unless the kubelet's configuration asks
-	// for tokens. It is a secret.
-	ServiceAccountToken string
+	// for tokens.
+	ServiceAccountToken credential.Secret
 	// ServiceAccountAnnotations are those that the kubelet's configuration
 	// names and the service account has.
 	ServiceAccountAnnotations map[string]string
@@ -51,11 +56,12 @@ type Request struct {
 
 // Read decodes the request that the kubelet wrote. Fields that it does not
 // know are passed over, as a newer kubelet may send some; what it does know
-// has to be right. No error repeats a value but kind and apiVersion.
+// has to be right, and to belong to the version. No error repeats a value but
+// kind and apiVersion.
 func Read(r io.Reader) (Request, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxRequest+1))
 	if err != nil {
-		return Request{}, fmt.Errorf("reading the request: %w", err)
+		return Request{}, fmt.Errorf("read the request on stdin: %w", err)
 	}
 	request, err := decode(data)
 	if err != nil {
@@ -66,10 +72,10 @@ func Read(r io.Reader) (Request, error) {
 
 func decode(data []byte) (Request, error) {
 	if len(data) > maxRequest {
-		return Request{}, errors.New("is larger than 1 MiB")
+		return Request{}, errors.New("larger than 4 MiB")
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return Request{}, errors.New("is empty; the kubelet writes a " + requestKind + " there, see --help")
+		return Request{}, errors.New("nothing to read; the kubelet writes a " + requestKind + " there, see --help")
 	}
 	var wire struct {
 		Kind        string            `json:"kind"`
@@ -79,22 +85,27 @@ func decode(data []byte) (Request, error) {
 		Annotations map[string]string `json:"serviceAccountAnnotations"`
 	}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &wire); err != nil {
-		return Request{}, errors.New("is not a single JSON object of a " + requestKind)
+		return Request{}, errors.New("not a single JSON object of a " + requestKind)
 	}
 	switch {
 	case wire.Kind != requestKind:
-		return Request{}, fmt.Errorf("is of kind %.80q; want %q", wire.Kind, requestKind)
+		return Request{}, fmt.Errorf("kind %.80q; want %q", wire.Kind, requestKind)
 	case !slices.Contains(versions, wire.APIVersion):
-		return Request{}, fmt.Errorf("is of apiVersion %.80q; want one of %s", wire.APIVersion, strings.Join(versions, ", "))
+		return Request{}, fmt.Errorf("apiVersion %.80q; want one of %s", wire.APIVersion, strings.Join(versions, ", "))
 	case wire.Image == "":
-		return Request{}, errors.New("names no image")
+		return Request{}, errors.New("no image")
+	case wire.APIVersion != versions[0] && (wire.Token != "" || len(wire.Annotations) > 0):
+		// Whoever wrote it wants the pod's credential. To pass over the token
+		// would be to hand out the node's.
+		return Request{}, fmt.Errorf("a service account in apiVersion %s; only %s has them",
+			wire.APIVersion, versions[0])
 	}
-	request := Request{APIVersion: wire.APIVersion, Image: wire.Image}
-	if wire.APIVersion == versions[0] {
-		request.ServiceAccountToken = wire.Token
-		request.ServiceAccountAnnotations = wire.Annotations
-	}
-	return request, nil
+	return Request{
+		APIVersion:                wire.APIVersion,
+		Image:                     wire.Image,
+		ServiceAccountToken:       credential.NewSecret(wire.Token),
+		ServiceAccountAnnotations: wire.Annotations,
+	}, nil
 }
 
 // CacheKey says for what the kubelet may use an answer again.
@@ -153,10 +164,10 @@ func Write(w io.Writer, version string, response Response) error {
 	}
 	data, err := json.Marshal(wire)
 	if err != nil {
-		return fmt.Errorf("encoding the response: %w", err)
+		return fmt.Errorf("encode the response: %w", err)
 	}
 	if _, err := w.Write(append(data, '\n')); err != nil {
-		return fmt.Errorf("writing the response to stdout: %w", err)
+		return fmt.Errorf("write the response to stdout: %w", err)
 	}
 	return nil
 }

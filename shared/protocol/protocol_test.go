@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/kubelet/pkg/apis/credentialprovider"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/kubelet/pkg/apis/credentialprovider/v1alpha1"
 	"k8s.io/kubelet/pkg/apis/credentialprovider/v1beta1"
 
+	"regcred/shared/credential"
 	"regcred/shared/protocol"
 )
 
@@ -49,7 +51,7 @@ func TestReadsWhatTheKubeletWrites(t *testing.T) {
 	for version, want := range map[runtime.GroupVersioner]protocol.Request{
 		v1.SchemeGroupVersion: {
 			APIVersion: "credentialprovider.kubelet.k8s.io/v1", Image: sent.Image,
-			ServiceAccountToken: token, ServiceAccountAnnotations: sent.ServiceAccountAnnotations,
+			ServiceAccountToken: credential.NewSecret(token), ServiceAccountAnnotations: sent.ServiceAccountAnnotations,
 		},
 		v1beta1.SchemeGroupVersion:  {APIVersion: "credentialprovider.kubelet.k8s.io/v1beta1", Image: sent.Image},
 		v1alpha1.SchemeGroupVersion: {APIVersion: "credentialprovider.kubelet.k8s.io/v1alpha1", Image: sent.Image},
@@ -111,8 +113,8 @@ func TestTheKubeletReadsWhatIsWritten(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	const apiVersion = `"apiVersion":"credentialprovider.kubelet.k8s.io/v1"`
 	for name, tc := range map[string]struct{ stdin, want string }{
-		"nothing":             {"", "is empty"},
-		"white space":         {" \n", "is empty"},
+		"nothing":             {"", "nothing to read"},
+		"white space":         {" \n", "nothing to read"},
 		"no JSON":             {"image: x", "not a single JSON object"},
 		"two objects":         {`{}{}`, "not a single JSON object"},
 		"an array":            {`[]`, "not a single JSON object"},
@@ -121,9 +123,9 @@ func TestReadRefuses(t *testing.T) {
 		"another case":        {`{"Kind":"CredentialProviderRequest",` + apiVersion + `}`, `kind ""`},
 		"no apiVersion":       {`{"kind":"CredentialProviderRequest","image":"a/b"}`, `apiVersion ""; want one of credentialprovider.kubelet.k8s.io/v1, `},
 		"a future apiVersion": {`{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v2","image":"a/b"}`, `io/v2"; want one of`},
-		"no image":            {`{"kind":"CredentialProviderRequest",` + apiVersion + `}`, "names no image"},
+		"no image":            {`{"kind":"CredentialProviderRequest",` + apiVersion + `}`, "no image"},
 		"image of wrong type": {`{"kind":"CredentialProviderRequest",` + apiVersion + `,"image":7}`, "not a single JSON object"},
-		"more than 1 MiB":     {`{"kind":"` + strings.Repeat("x", 1<<20) + `"}`, "larger than 1 MiB"},
+		"more than 4 MiB":     {`{"kind":"` + strings.Repeat("x", 4<<20) + `"}`, "larger than 4 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := protocol.Read(strings.NewReader(tc.stdin))
@@ -134,11 +136,49 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// The versions before v1 know no service accounts. Answered as the node's, such
+// a request would give a pod the node's rights.
+func TestAnOldVersionWithAServiceAccountIsRefused(t *testing.T) {
+	for _, version := range []string{"v1beta1", "v1alpha1"} {
+		for _, account := range []string{`"serviceAccountToken":"` + token + `"`, `"serviceAccountAnnotations":{"a/b":"c"}`} {
+			const want = "request on stdin: a service account in apiVersion credentialprovider.kubelet.k8s.io/VERSION; only credentialprovider.kubelet.k8s.io/v1 has them"
+			got, err := protocol.Read(strings.NewReader(
+				`{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/` + version + `","image":"a.b/c",` + account + `}`))
+			if err == nil || err.Error() != strings.Replace(want, "VERSION", version, 1) || got.Image != "" {
+				t.Errorf("%s with %s: got %+v, %v", version, account, got, err)
+			}
+		}
+	}
+}
+
+// The API server lets a service account have 256 KiB of annotations. What the
+// kubelet makes of the worst ones has to fit.
+func TestReadsTheLargestAnnotations(t *testing.T) {
+	encode, _ := kubeletCodecs()
+	for _, worst := range []string{"<", "\x01", "\u2028", "\xff", `"`} {
+		sent := &credentialprovider.CredentialProviderRequest{
+			Image:                     "registry.example.com/" + strings.Repeat("a", 200),
+			ServiceAccountToken:       strings.Repeat("t", 64<<10),
+			ServiceAccountAnnotations: map[string]string{"a/b": strings.Repeat(worst, validation.TotalAnnotationSizeLimitB/len(worst))},
+		}
+		stdin := encode(sent, v1.SchemeGroupVersion)
+		got, err := protocol.Read(bytes.NewReader(stdin))
+		want := sent.ServiceAccountAnnotations["a/b"]
+		if worst == "\xff" {
+			want = strings.Repeat("\ufffd", validation.TotalAnnotationSizeLimitB) // The encoder replaces each byte.
+		}
+		if err != nil || got.ServiceAccountAnnotations["a/b"] != want {
+			t.Errorf("%q in %d bytes: got %v", worst, len(stdin), err)
+		}
+	}
+}
+
 func TestNoErrorRepeatsTheToken(t *testing.T) {
 	for _, rest := range []string{
 		`"kind":"Pod"}`,
 		`"kind":"CredentialProviderRequest","apiVersion":"v9"}`,
 		`"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1"}`,
+		`"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1beta1","image":"a.b/c"}`,
 		`"kind":"CredentialProviderRequest","image":[]}`,
 		`"kind":`,
 	} {

@@ -5,24 +5,24 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"regcred/shared/cache"
+	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
-	"regcred/shared/image"
+	"regcred/shared/plugin"
 	"regcred/shared/protocol"
 	"regcred/shared/redact"
+	"regcred/shared/resolve"
 	"regcred/shared/serviceaccount"
 	"regcred/shared/settings"
 )
@@ -31,12 +31,8 @@ import (
 // its message with it.
 const budget = 50 * time.Second
 
-// lastResort ends a run that the budget could not: one that reads a stdin which
-// nobody finishes writing, or a file that does not answer.
-const lastResort = 55 * time.Second
-
 // Main runs a plugin and exits.
-func Main(plugin settings.Plugin) {
+func Main(plugin plugin.Plugin) {
 	forbidCoreDump()
 	p := process{plugin: plugin, args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	// stdout is the protocol and stderr is one line. No library may print to
@@ -49,28 +45,30 @@ func Main(plugin settings.Plugin) {
 	}
 	os.Stdout, os.Stderr = null, null
 	log.SetOutput(io.Discard)
-	time.AfterFunc(lastResort, func() {
-		_, _ = fmt.Fprintf(p.stderr, "%s: no answer within %s: stuck at reading stdin or a file, or at writing the answer\n", plugin.Name, lastResort)
-		os.Exit(1)
-	})
+	p.watch(os.Exit)
 	os.Exit(p.run(context.Background()))
 }
 
 // process is one run of a plugin with everything it touches.
 type process struct {
-	plugin         settings.Plugin
+	plugin         plugin.Plugin
 	args           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 
-	// token is the request's, once it is known: whatever is printed is
-	// searched for it.
-	token string
-	log   journal
+	log  logger
+	step step
+
+	// open is the log once it is open, for the watchdog.
+	open atomic.Pointer[logger]
+
+	// answered says that the kubelet has its answer. Whatever goes wrong after
+	// that does not fail the run.
+	answered atomic.Bool
 }
 
-// run answers the request and returns the exit code: 0 for an answer, be it
+// run handles the request and returns the exit code: 0 for an answer, be it
 // that there is no credential for this host, 1 for a failure and 2 for a
 // command line or configuration that is wrong. A failure is one line on
 // stderr.
@@ -80,7 +78,8 @@ func (p *process) run(ctx context.Context) (code int) {
 			code = p.fail(1, fmt.Errorf("internal error (%s); please report it", panicked(value)))
 		}
 	}()
-	loaded, invocation, err := p.plugin.Load(p.args, p.getenv)
+	p.step.set("reading the settings")
+	cloud, invocation, err := p.plugin.Load(p.args, p.getenv)
 	switch {
 	case err != nil:
 		return p.fail(2, err)
@@ -91,123 +90,120 @@ func (p *process) run(ctx context.Context) (code int) {
 		_, _ = io.WriteString(p.stdout, describeVersion(p.plugin.Name, invocation.Version))
 		return 0
 	}
-	p.log = openJournal(p.plugin.Name, loaded.Shared(), p.stderr, p.redact)
+	p.log = newLogger(p.plugin.Name, cloud.Common, p.stderr, p.redact)
+	p.open.Store(&p.log)
 	defer p.log.close()
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	if len(invocation.Args) > 0 {
+		// What a plugin has no use for it passes over, as the vendors' do.
+		p.log.Debug("arguments besides the flags", "arguments", strings.Join(invocation.Args, " "))
+	}
+	ctx, cancel := context.WithTimeout(cloudhttp.WithLog(ctx, p.log.Logger), budget)
 	defer cancel()
-	if err := p.answer(ctx, loaded); err != nil {
+	if err := p.handle(ctx, cloud); err != nil {
 		return p.fail(1, err)
 	}
+	p.log.flush()
 	return 0
 }
 
-// answer reads the request, finds the credential and writes the response.
-func (p *process) answer(ctx context.Context, loaded settings.Settings) error {
+// handle reads the request, finds the credential and writes the response.
+func (p *process) handle(ctx context.Context, cloud *plugin.Cloud) error {
 	begin := time.Now()
 	p.hintAtTerminal()
+	p.step.set("reading the request from stdin")
 	wire, err := protocol.Read(p.stdin)
 	if err != nil {
 		return err
 	}
-	p.token = wire.ServiceAccountToken
-	request, err := parse(wire)
+	request, err := resolve.Request(wire)
 	if err != nil {
 		return err
 	}
-	source, err := find(request, loaded, p.getenv)
+	answer, err := resolve.Answer(cloud, request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", request.Image.Registry, err)
 	}
-	response := protocol.Response{CacheKey: protocol.CacheRegistry}
-	if source == nil {
+	if answer.Source == nil {
 		p.log.Info("not this cloud's registry", "image", request.Image)
-		return protocol.Write(p.stdout, wire.APIVersion, response)
+		return p.respond(wire.APIVersion, protocol.Response{CacheKey: protocol.CacheRegistry})
 	}
-	common := loaded.Shared()
-	getter := cache.New(cache.Options{Dir: common.CacheDir, Log: p.log.Logger})
-	c, err := getter.Get(ctx, stoppable{source})
+	p.step.set("asking " + answer.Source.String() + ", or waiting for another run that does")
+	store := cache.New(cache.Options{
+		Dir:           cloud.Common.CacheDir,
+		Log:           p.log.Logger,
+		Until:         end(request, cloud.Common),
+		Interruptible: untilSignal,
+	})
+	c, err := store.Get(ctx, answer.Source)
 	if err != nil {
 		return fmt.Errorf("%s: %w", request.Image.Registry, outOfTime(ctx, err))
 	}
-	if loaded.PerImage() {
-		response.CacheKey = protocol.CacheImage
-	}
-	response.CacheDuration = kubeletCache(c, time.Now(), time.Duration(common.MaxKubeletCache))
-	if !c.IsAnonymous() {
-		response.Registry = request.Image.Registry.String()
-		response.Username = c.Username
-		response.Password = c.Password.Reveal()
-		response.Anonymous = loaded.Anonymous(request.Image.Registry)
-	}
-	if err := protocol.Write(p.stdout, wire.APIVersion, response); err != nil {
+	keep := kubeletCache(c.Credential, time.Now(), time.Duration(cloud.Common.MaxKubeletCache))
+	if err := p.respond(wire.APIVersion, response(request, answer, c.Credential, keep)); err != nil {
 		return err
 	}
-	p.log.Info("answered", "image", request.Image, "anonymous", c.IsAnonymous(), "expires", c.Expires.UTC().Format(time.RFC3339),
-		"kubeletCache", response.CacheDuration.Truncate(time.Second), "took", time.Since(begin).Round(time.Microsecond))
+	took := time.Since(begin)
+	p.step.set("tidying the cache directory " + cloud.Common.CacheDir)
+	store.Tidy()
+	p.step.set("logging the answer")
+	p.log.Info("answered", "image", request.Image, "source", answer.Source, "caller", c.Caller, "hit", c.Hit, "age", c.Age.Round(time.Second), "anonymous", c.IsAnonymous(),
+		"expires", c.Expires.UTC().Format(time.RFC3339), "kubeletCache", keep.Truncate(time.Second), "took", took.Round(time.Microsecond))
 	return nil
 }
 
-// parse turns what the kubelet wrote into what a provider is asked.
-func parse(wire protocol.Request) (credential.Request, error) {
-	ref, err := image.Parse(wire.Image)
-	if err != nil {
-		return credential.Request{}, err
+// end is when what is obtained for a request stops being kept: with the pod,
+// where pods are apart. Zero sets no end.
+func end(request credential.Request, common *settings.Common) time.Time {
+	if request.Pod == nil || common.IdentityScope != serviceaccount.ScopePod {
+		return time.Time{}
 	}
-	request := credential.Request{Image: ref, Registry: ref.Registry, Annotations: wire.ServiceAccountAnnotations}
-	if wire.ServiceAccountToken != "" {
-		if request.Pod, err = serviceaccount.Parse(wire.ServiceAccountToken); err != nil {
-			return credential.Request{}, err
-		}
-	}
-	return request, nil
+	return request.Pod.Expires
 }
 
-// find returns the source that answers a request, or nil if the registry is
-// not this cloud's.
-func find(request credential.Request, loaded settings.Settings, getenv func(string) string) (credential.Source, error) {
-	common := loaded.Shared()
-	if request.Pod != nil && request.Pod.PodUID == "" && common.IdentityScope == serviceaccount.ScopePod {
-		return nil, fmt.Errorf("%s: the token names no pod, which identity scope pod needs", request.Pod)
-	}
-	target, aliased := common.Registry(request.Registry)
-	request.Registry = target
-	source, err := loaded.Provider(getenv).Source(request)
-	if err == nil && source == nil && aliased {
-		err = fmt.Errorf("is an alias of %s, which is not a registry of this cloud: correct --alias", target)
-	}
-	return source, err
+// respond writes the response to stdout.
+func (p *process) respond(version string, response protocol.Response) error {
+	p.step.set("writing the answer to stdout")
+	err := protocol.Write(p.stdout, version, response)
+	p.answered.Store(err == nil)
+	return err
 }
 
-// stoppable is a Source whose Fetch ends at a signal, with a message and
-// without a record of a failure that was none. Elsewhere a signal simply ends
-// the process: there is nothing to say or to undo, and a hit is spared the
-// preparations.
-type stoppable struct{ credential.Source }
-
-func (s stoppable) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	c, err := s.Source.Fetch(ctx, getter)
-	if err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		err = fmt.Errorf("%w: %w", credential.ErrStopped, err)
+// response is what the kubelet is told of a credential.
+func response(request credential.Request, answer credential.Answer, c credential.Credential, keep time.Duration) protocol.Response {
+	r := protocol.Response{CacheKey: protocol.CacheRegistry, CacheDuration: keep}
+	if answer.PerImage {
+		r.CacheKey = protocol.CacheImage
 	}
-	return c, err
+	if !c.IsAnonymous() {
+		r.Registry = request.Image.Registry.String()
+		r.Username = c.Username
+		r.Password = c.Password.Reveal()
+		r.Anonymous = answer.Anonymous
+	}
+	return r
 }
 
-// littleLife is how much life a credential has to have for the kubelet to keep
+// untilSignal returns a context that ends at a signal, so that a run which is
+// stopped says so. Elsewhere a signal simply ends the process: there is nothing
+// to say or to undo, and a hit is spared the preparations.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}
+
+// minCacheableLife is how much life a credential has to have for the kubelet to keep
 // it: a pull may wait in the kubelet's queue after it was handed one.
-const littleLife = 2 * time.Minute
+const minCacheableLife = 2 * time.Minute
 
 // askSoon is for how long the kubelet keeps a credential whose refresh is due:
 // it is being refreshed, or that failed.
 const askSoon = 30 * time.Second
 
 // kubeletCache returns for how long the kubelet may keep an answer. It is
-// never longer than the cap: the kubelet can not be told to forget, and a run
+// never longer than the cap: the kubelet cannot be told to forget, and a run
 // that finds its answer in the cache costs it a few milliseconds.
 func kubeletCache(c credential.Credential, now time.Time, most time.Duration) time.Duration {
 	left := c.Expires.Sub(now)
-	if left < littleLife {
+	if left < minCacheableLife {
 		return 0
 	}
 	d := c.Refresh.Sub(now)
@@ -228,26 +224,40 @@ func outOfTime(ctx context.Context, err error) error {
 
 // fail reports an error as the one line that the kubelet copies into its log.
 func (p *process) fail(code int, err error) int {
+	p.step.set("writing a failure to the log and to stderr")
 	line := p.redact(err.Error())
-	p.log.record(slog.LevelError, line)
-	_, _ = fmt.Fprintf(p.stderr, "%s: %s\n", p.plugin.Name, line)
+	p.record(line)
+	_, _ = io.WriteString(p.stderr, p.line(line))
+	if p.answered.Load() {
+		return 0
+	}
 	return code
 }
 
-func (p *process) redact(text string) string { return redact.Line(text, p.token) }
+// record writes a failure to the log, once that is open.
+func (p *process) record(line string) {
+	if log := p.open.Load(); log != nil {
+		log.record(slog.LevelError, line)
+	}
+}
+
+// line is a line for stderr. The kubelet quotes what a plugin prints, and puts
+// it on lines of its own if there is an end of a line in it: only a terminal
+// gets one.
+func (p *process) line(text string) string {
+	line := p.plugin.Name + ": " + text
+	if isTerminal(p.stderr) {
+		line += "\n"
+	}
+	return line
+}
+
+func (p *process) redact(text string) string { return redact.Line(text, credential.Known()...) }
 
 // hintAtTerminal tells a person who started the plugin by hand what it waits
 // for.
 func (p *process) hintAtTerminal() {
-	file, ok := p.stdin.(*os.File)
-	if !ok {
-		return
-	}
-	info, err := file.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return
-	}
-	if null, err := os.Stat(os.DevNull); err != nil || !os.SameFile(info, null) {
+	if isTerminal(p.stdin) {
 		_, _ = fmt.Fprintf(p.stderr, "%s: reading a CredentialProviderRequest from the terminal; see --help\n", p.plugin.Name)
 	}
 }
@@ -256,20 +266,4 @@ func (p *process) hintAtTerminal() {
 func (p *process) help() string {
 	return strings.TrimRight(p.plugin.Guide, "\n") + "\n\nFlags, each also an environment variable; a flag wins over a variable, that over the file:\n" +
 		strings.TrimRight(p.plugin.Usage(p.getenv), "\n") + "\n"
-}
-
-// panicked says where a panic came from. What it says is not repeated: it may
-// hold anything.
-func panicked(value any) string {
-	callers := make([]uintptr, 32)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
-	for {
-		frame, more := frames.Next()
-		if !strings.HasPrefix(frame.Function, "runtime.") && !strings.Contains(frame.Function, "serve.(*process).run.func") {
-			return fmt.Sprintf("%T at %s:%d", value, filepath.Base(frame.File), frame.Line)
-		}
-		if !more {
-			return fmt.Sprintf("%T", value)
-		}
-	}
 }

@@ -7,18 +7,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	systemd "github.com/coreos/go-systemd/v22/journal"
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/pflag"
 
 	"regcred/shared/credential"
-	"regcred/shared/image"
+	"regcred/shared/plugin"
 	"regcred/shared/settings"
 )
 
@@ -28,6 +30,7 @@ type cloud struct {
 	fetch    func(ctx context.Context) (credential.Credential, error)
 	perImage bool
 	pattern  string
+	name     func() string // nil is "cloud as node"
 }
 
 func (c *cloud) Flags(fs *pflag.FlagSet) {
@@ -36,20 +39,24 @@ func (c *cloud) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.pattern, "anonymous", "", "")
 }
 
-func (c *cloud) Validate() error                                  { return nil }
-func (c *cloud) Provider(func(string) string) credential.Provider { return c }
+func (c *cloud) Provider(plugin.Run) (credential.Provider, error) { return c, nil }
 func (c *cloud) Key() credential.Key                              { return credential.Key{"cloud"} }
-func (c *cloud) PerImage() bool                                   { return c.perImage }
-func (c *cloud) Anonymous(image.Registry) string                  { return c.pattern }
 
-func (c *cloud) Source(r credential.Request) (credential.Source, error) {
+func (c *cloud) String() string {
+	if c.name != nil {
+		return c.name()
+	}
+	return "cloud as node"
+}
+
+func (c *cloud) Answer(r credential.Request) (credential.Answer, error) {
 	switch {
 	case r.Registry.Host() != "registry.cloud":
-		return nil, nil
+		return credential.Answer{}, nil
 	case r.Annotations["role"] == "none":
-		return nil, fmt.Errorf("%s has no role", r.Pod)
+		return credential.Answer{}, fmt.Errorf("%s has no role", r.Pod)
 	default:
-		return c, nil
+		return credential.Answer{Source: c, PerImage: c.perImage, Anonymous: c.pattern}, nil
 	}
 }
 
@@ -72,7 +79,7 @@ type result struct {
 func start(ctx context.Context, fetch func(context.Context) (credential.Credential, error), stdin string, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	p := process{
-		plugin: settings.Plugin{Name: "cloud-credential-provider", Guide: "A guide.", Kind: "CloudConfig", New: func() settings.Settings { return &cloud{fetch: fetch} }},
+		plugin: plugin.Plugin{Name: "cloud-credential-provider", Guide: "A guide.", Kind: "CloudConfig", New: func() plugin.Settings { return &cloud{fetch: fetch} }},
 		args:   args, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" },
 	}
 	code := p.run(ctx)
@@ -91,9 +98,8 @@ func podRequest(annotation string) string {
 // stderr, and no token.
 func wantFailure(t *testing.T, got result, code int, want string) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")
-	if got.code != code || got.stdout != "" || len(lines) != 1 || !strings.HasPrefix(lines[0], "cloud-credential-provider: ") || !strings.Contains(lines[0], want) {
-		t.Errorf("got %+v; want code %d and one line with %q", got, code, want)
+	if got.code != code || got.stdout != "" || strings.Contains(got.stderr, "\n") || !strings.HasPrefix(got.stderr, "cloud-credential-provider: ") || !strings.Contains(got.stderr, want) {
+		t.Errorf("got %+v; want code %d and one line without an end, with %q", got, code, want)
 	}
 	if strings.Contains(got.stderr, claims) {
 		t.Error("the token is printed")
@@ -159,10 +165,10 @@ func TestFailures(t *testing.T) {
 	}{
 		"the cloud's":           {podRequest("x"), nil, 1, "registry.cloud: sts at host: status 403 second line with [redacted]"},
 		"the identity's":        {podRequest("none"), nil, 1, "registry.cloud: service account ns/sa has no role"},
-		"no request":            {"", nil, 1, "request on stdin: is empty"},
+		"no request":            {"", nil, 1, "request on stdin: "},
 		"no image reference":    {strings.ReplaceAll(request, "registry.cloud/app", "https://x"), nil, 1, `image reference "https://x"`},
-		"no token":              {strings.ReplaceAll(podRequest("x"), "e30."+claims, "x."+claims+".y"), nil, 1, "service account token: is not a JWT"},
-		"an alias of another's": {strings.ReplaceAll(request, "registry.cloud", "mirror.example.com"), []string{"--alias=mirror.example.com=evil.example.com"}, 1, "is an alias of evil.example.com, which is not a registry of this cloud"},
+		"no token":              {strings.ReplaceAll(podRequest("x"), "e30."+claims, "x."+claims+".y"), nil, 1, "service account token: "},
+		"an alias of another's": {strings.ReplaceAll(request, "registry.cloud", "mirror.example.com"), []string{"--alias=mirror.example.com=evil.example.com"}, 1, "alias of evil.example.com, which is not a registry of this cloud"},
 		"a wrong flag":          {request, []string{"--no-such"}, 2, "unknown flag"},
 		"a wrong setting":       {request, []string{"--identity-scope=x"}, 2, "identityScope"},
 	} {
@@ -180,16 +186,43 @@ func TestAPanicIsOneLineThatRepeatsNothing(t *testing.T) {
 	}
 }
 
+// What goes wrong while a run tidies up and logs takes no answer back.
+func TestAPanicAfterTheAnswerFailsNothing(t *testing.T) {
+	var stdout bytes.Buffer
+	var stderr brokenPipe
+	p := process{
+		plugin: plugin.Plugin{Name: "cloud-credential-provider", New: func() plugin.Settings { return &cloud{fetch: issue(time.Hour)} }},
+		args:   []string{"--cache-dir=", "--log-level=info"}, stdin: strings.NewReader(request), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" },
+	}
+	if code := p.run(t.Context()); code != 0 || !strings.Contains(stdout.String(), "password") || !strings.Contains(stderr.String(), "internal error (string at serve_test.go:") {
+		t.Errorf("got code %d, %q, %q", code, stdout.String(), stderr.String())
+	}
+}
+
+// brokenPipe panics at the first line that is logged.
+type brokenPipe struct {
+	bytes.Buffer
+	panicked bool
+}
+
+func (b *brokenPipe) Write(line []byte) (int, error) {
+	if !b.panicked {
+		b.panicked = true
+		panic("hunter2")
+	}
+	return b.Buffer.Write(line)
+}
+
 func TestASignalEndsTheRunAndIsNoFailureOfTheCloud(t *testing.T) {
 	args := "--cache-dir=" + t.TempDir() + "/c"
 	got := start(t.Context(), func(ctx context.Context) (credential.Credential, error) {
 		if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(os.Interrupt) != nil {
-			t.Skip("signals can not be sent here")
+			t.Skip("signals cannot be sent here")
 		}
 		<-ctx.Done()
 		return credential.Credential{}, fmt.Errorf("asking: %w", ctx.Err())
 	}, request, args)
-	wantFailure(t, got, 1, "registry.cloud: stopped by a signal: asking: context canceled")
+	wantFailure(t, got, 1, "registry.cloud: stopped by a signal")
 	if got := start(t.Context(), issue(time.Hour), request, args); got.code != 0 {
 		t.Errorf("the next run got %+v", got)
 	}
@@ -206,7 +239,7 @@ func TestTheLogFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"level=INFO msg=answered", "image=registry.cloud/app", `level=ERROR msg="registry.cloud: down"`} {
+	for _, want := range []string{"level=INFO msg=answered", "image=registry.cloud/app", `source="cloud as node"`, "hit=false", `level=ERROR msg="registry.cloud: down"`} {
 		if !strings.Contains(string(log), want) {
 			t.Errorf("%q is not in %s", want, log)
 		}
@@ -219,11 +252,11 @@ func TestTheLogFile(t *testing.T) {
 	}
 }
 
-func TestALogThatCanNotBeWrittenFailsNothing(t *testing.T) {
+func TestALogThatCannotBeWrittenFailsNothing(t *testing.T) {
 	for name, arg := range map[string]string{
-		"a folder":        "--log-file=" + t.TempDir(),
-		"no such folder":  "--log-file=" + t.TempDir() + "/no/such/log",
-		"no such journal": "--log-journald",
+		"a directory":       "--log-file=" + t.TempDir(),
+		"no such directory": "--log-file=" + t.TempDir() + "/no/such/log",
+		"no such journal":   "--log-journald",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := start(t.Context(), issue(time.Hour), request, "--cache-dir=", arg)
@@ -234,10 +267,76 @@ func TestALogThatCanNotBeWrittenFailsNothing(t *testing.T) {
 	}
 }
 
+// What is logged on the way is on stderr for a run that succeeds, and not before
+// the one line of one that fails: the kubelet quotes both together.
+func TestWarningsDoNotComeBeforeAFailure(t *testing.T) {
+	occupied := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(occupied, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := start(t.Context(), issue(time.Hour), request, "--cache-dir="+occupied); got.code != 0 || !strings.Contains(got.stderr, "level=WARN") {
+		t.Errorf("got %+v", got)
+	}
+	down := func(context.Context) (credential.Credential, error) {
+		return credential.Credential{}, errors.New("down")
+	}
+	wantFailure(t, start(t.Context(), down, request, "--cache-dir="+occupied), 1, "registry.cloud: down")
+	// Who asks for more gets it at once.
+	if got := start(t.Context(), down, request, "--cache-dir=", "--log-level=debug"); got.code != 1 || !strings.HasSuffix(got.stderr, "cloud-credential-provider: registry.cloud: down") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Whatever a line has, and in whatever type, passes through redact.
+func TestWhateverIsLoggedIsRedacted(t *testing.T) {
+	var stderr bytes.Buffer
+	hide := func(text string) string { return strings.ReplaceAll(text, "hunter2", "[redacted]") }
+	log := newLogger("cloud", &settings.Common{LogJournald: settings.Off}, &stderr, hide)
+	log.With("before", "hunter2").WithGroup("group").Warn("of hunter2", "string", "hunter2", "error", errors.New("hunter2"), "list", []string{"hunter2"},
+		"fields", struct{ Name string }{"hunter2"}, "source", &cloud{name: func() string { return "hunter2" }}, "took", time.Second)
+	if got := stderr.String(); strings.Contains(got, "hunter2") || strings.Count(got, "[redacted]") != 7 || !strings.Contains(got, "level=WARN") || !strings.Contains(got, "group.took=1s") {
+		t.Errorf("logged %s", got)
+	}
+}
+
+// The watchdog says where a run is stuck, and ends it even if nobody reads that.
+func TestTheWatchdog(t *testing.T) {
+	for name, stderr := range map[string]io.Writer{"is read": new(bytes.Buffer), "is full": full{}, "is read after the answer": new(bytes.Buffer)} {
+		synctest.Test(t, func(t *testing.T) {
+			p := process{plugin: plugin.Plugin{Name: "cloud-credential-provider"}, stderr: stderr}
+			want := 1
+			if strings.Contains(name, "answer") {
+				p.answered.Store(true)
+				want = 0
+			}
+			p.step.set("reading the request from stdin")
+			begin, exited := time.Now(), make(chan time.Duration, 1)
+			p.watch(func(code int) {
+				if code != want {
+					t.Errorf("stderr %s: exits with %d", name, code)
+				}
+				exited <- time.Since(begin)
+			})
+			if took := <-exited; took < watchdogTimeout || took > 59*time.Second {
+				t.Errorf("stderr %s: exits after %s", name, took)
+			}
+			time.Sleep(2 * time.Hour) // for whoever still writes
+			if text, ok := stderr.(*bytes.Buffer); ok && want == 1 && text.String() != "cloud-credential-provider: no answer within 55s: stuck at reading the request from stdin" {
+				t.Errorf("stderr: %q", text)
+			}
+		})
+	}
+}
+
+// full is a pipe that nobody reads, for an hour.
+type full struct{}
+
+func (full) Write(text []byte) (int, error) { time.Sleep(time.Hour); return len(text), nil }
+
 func TestAStuckJournalHoldsUpNobody(t *testing.T) {
 	stuck := make(chan struct{})
 	t.Cleanup(func() { close(stuck) })
-	w := journaldWriter{send: func(string, systemd.Priority, map[string]string) error { <-stuck; return nil }}
+	w := journaldWriter{send: func(string, journal.Priority, map[string]string) error { <-stuck; return nil }}
 	begin := time.Now()
 	if _, err := w.Write([]byte("level=INFO msg=x\n")); err == nil || time.Since(begin) > 5*time.Second {
 		t.Errorf("after %s: %v", time.Since(begin), err)
@@ -245,10 +344,10 @@ func TestAStuckJournalHoldsUpNobody(t *testing.T) {
 }
 
 func TestJournalLinesHaveTheirPriority(t *testing.T) {
-	for line, want := range map[string]systemd.Priority{
-		"level=ERROR msg=x\n": systemd.PriErr, "level=WARN msg=x\n": systemd.PriWarning, "level=INFO msg=x\n": systemd.PriInfo,
+	for line, want := range map[string]journal.Priority{
+		"level=ERROR msg=x\n": journal.PriErr, "level=WARN msg=x\n": journal.PriWarning, "level=INFO msg=x\n": journal.PriInfo,
 	} {
-		w := journaldWriter{name: "name", send: func(text string, priority systemd.Priority, fields map[string]string) error {
+		w := journaldWriter{name: "name", send: func(text string, priority journal.Priority, fields map[string]string) error {
 			if priority != want || text != strings.TrimSpace(line) || fields["SYSLOG_IDENTIFIER"] != "name" {
 				t.Errorf("sent %q with priority %d and %v", text, priority, fields)
 			}
@@ -287,7 +386,7 @@ func FuzzRun(f *testing.F) {
 		switch {
 		case got.code == 0 && !json.Valid([]byte(got.stdout)):
 			t.Errorf("answered %q", got.stdout)
-		case got.code != 0 && (got.stdout != "" || strings.Count(got.stderr, "\n") != 1):
+		case got.code != 0 && (got.stdout != "" || strings.Contains(got.stderr, "\n")):
 			t.Errorf("failed with %+v", got)
 		}
 	})

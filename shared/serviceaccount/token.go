@@ -7,12 +7,12 @@
 package serviceaccount
 
 import (
-	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
-	"sigs.k8s.io/json"
+	"regcred/shared/jwt"
 )
 
 // maxToken bounds a token; the API server's own limit for a projected token's
@@ -25,6 +25,8 @@ type Token struct {
 
 	Issuer  string
 	Subject string
+	// Audiences are whom the token is for.
+	Audiences []string
 	// Namespace, Name and UID are the service account's.
 	Namespace string
 	Name      string
@@ -32,6 +34,8 @@ type Token struct {
 	// PodName and PodUID are empty for a token that is not bound to a pod.
 	PodName string
 	PodUID  string
+	// Expires is zero for a token that does not say.
+	Expires time.Time
 }
 
 // Reveal returns the token itself. Its callers are the places to audit.
@@ -46,19 +50,13 @@ func (t *Token) GoString() string { return t.String() }
 // Parse reads the claims of a token as the API server issues them.
 func Parse(raw string) (*Token, error) {
 	if len(raw) > maxToken {
-		return nil, fmt.Errorf("service account token: is longer than %d bytes", maxToken)
-	}
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return nil, errors.New("service account token: is not a JWT")
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return nil, errors.New("service account token: payload is not base64url")
+		return nil, errors.New("service account token: longer than 64 KiB")
 	}
 	var claims struct {
-		Issuer     string `json:"iss"`
-		Subject    string `json:"sub"`
+		Issuer     string   `json:"iss"`
+		Subject    string   `json:"sub"`
+		Audiences  either   `json:"aud"`
+		Expiry     jwt.Date `json:"exp"`
 		Kubernetes struct {
 			Namespace      string `json:"namespace"`
 			ServiceAccount struct {
@@ -71,13 +69,15 @@ func Parse(raw string) (*Token, error) {
 			} `json:"pod"`
 		} `json:"kubernetes.io"`
 	}
-	if err := json.UnmarshalCaseSensitivePreserveInts(payload, &claims); err != nil {
-		return nil, errors.New("service account token: claims are not the JSON of a service account token")
+	if err := jwt.Claims(raw, &claims); err != nil {
+		return nil, fmt.Errorf("service account token: %w", err)
 	}
 	t := &Token{
 		raw:       raw,
 		Issuer:    claims.Issuer,
 		Subject:   claims.Subject,
+		Audiences: claims.Audiences,
+		Expires:   claims.Expiry.Time(),
 		Namespace: claims.Kubernetes.Namespace,
 		Name:      claims.Kubernetes.ServiceAccount.Name,
 		UID:       claims.Kubernetes.ServiceAccount.UID,
@@ -85,12 +85,25 @@ func Parse(raw string) (*Token, error) {
 		PodUID:    claims.Kubernetes.Pod.UID,
 	}
 	if t.Issuer == "" || t.Namespace == "" || t.Name == "" || t.UID == "" {
-		return nil, errors.New("service account token: lacks issuer, namespace, name or uid of the service account")
+		return nil, errors.New("service account token: no issuer, or no namespace, name or uid of the service account")
 	}
 	if t.Subject != "system:serviceaccount:"+t.Namespace+":"+t.Name {
-		return nil, errors.New("service account token: subject is not the service account that it names")
+		return nil, errors.New("service account token: subject of another service account than the one it names")
 	}
 	return t, nil
+}
+
+// either is a list of strings, which a JWT writes as one where there is one
+// (RFC 7519, section 4.1.3).
+type either []string
+
+// UnmarshalJSON reads a string or a list of them.
+func (e *either) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		*e = make(either, 1)
+		return json.Unmarshal(data, &(*e)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(e))
 }
 
 // Scope says how much of a token's bearer makes an identity of its own.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"regcred/shared/serviceaccount"
 )
@@ -26,6 +27,16 @@ func TestParse(t *testing.T) {
 	if got.Issuer != "https://issuer.example.com" || got.Subject != "system:serviceaccount:prod:app" || got.Namespace != "prod" ||
 		got.Name != "app" || got.UID != "sa-uid" || got.PodName != "app-1" || got.PodUID != "pod-uid" {
 		t.Errorf("got %+v", *got)
+	}
+	if !got.Expires.Equal(time.Unix(1767229200, 0)) {
+		t.Errorf("expires at %s", got.Expires)
+	}
+	if !slices.Equal(got.Audiences, []string{"sts.amazonaws.com"}) {
+		t.Errorf("for %q", got.Audiences)
+	}
+	one := strings.Replace(claims, `["sts.amazonaws.com"]`, `"sts.amazonaws.com"`, 1)
+	if got, err := serviceaccount.Parse(token(one)); err != nil || !slices.Equal(got.Audiences, []string{"sts.amazonaws.com"}) {
+		t.Errorf("one audience: got %v, %v", got, err)
 	}
 	if got.Reveal() != token(claims) {
 		t.Error("the token itself is lost")

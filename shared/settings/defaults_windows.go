@@ -1,11 +1,8 @@
 package settings
 
-import (
-	"io/fs"
-	"path/filepath"
-)
+import "path/filepath"
 
-// defaultCacheDir is under ProgramData; the cache keeps the folder to the
+// defaultCacheDir is under ProgramData; the cache keeps the directory to the
 // system, the administrators and its owner.
 func defaultCacheDir(getenv func(string) string) string {
 	data := getenv("ProgramData")
@@ -14,6 +11,3 @@ func defaultCacheDir(getenv func(string) string) string {
 	}
 	return filepath.Join(data, "regcred")
 }
-
-// trust accepts every file: permission bits say nothing on Windows.
-func trust(fs.FileInfo) error { return nil }

@@ -2,12 +2,12 @@ package settings
 
 import "github.com/spf13/pflag"
 
-// klogFlags accepts the logging flags that the vendors' plugins take from
+// KlogFlags accepts the logging flags that the vendors' plugins take from
 // klog, so that a kubelet configuration written for them keeps working. Only
 // --v has an effect. --log_file needs no entry: with underscores read as
 // hyphens it is the plugin's own --log-file.
-func klogFlags(fs *pflag.FlagSet, verbosity *int) {
-	fs.IntVarP(verbosity, "v", "v", 0, "klog's verbosity: 1 logs as --log-level=info, 4 as debug")
+func (c *Common) KlogFlags(fs *pflag.FlagSet) {
+	fs.IntVarP(&c.verbosity, "v", "v", 0, "klog's verbosity: 1 logs as --log-level=info, 4 as debug")
 	for _, name := range []string{
 		"add-dir-header", "alsologtostderr", "legacy-stderr-threshold-behavior",
 		"log-json-split-stream", "log-text-split-stream", "logtostderr", "one-output", "skip-headers", "skip-log-headers",

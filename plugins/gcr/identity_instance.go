@@ -1,0 +1,148 @@
+package gcr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"regcred/shared/cloudhttp"
+	"regcred/shared/credential"
+)
+
+const (
+	tokenPath    = "instance/service-accounts/default/token"
+	scopesPath   = "instance/service-accounts/default/scopes"
+	universePath = "universe/universe-domain"
+)
+
+// patience is how much longer than the token the scopes may take, which are
+// neither the token nor who it is for.
+const patience = 2 * time.Second
+
+// instanceToken is the token of the service account that is attached to the
+// node.
+type instanceToken struct{ server metadataServer }
+
+// instanceCaller names the node in messages. Its account's email would be a
+// question of its own.
+const instanceCaller = "the node's service account"
+
+// String says who is asked, and as whom.
+func (t *instanceToken) String() string {
+	return "the metadata server at " + t.server.host + " for a token as " + instanceCaller
+}
+
+// Key does not name the account: another one can be attached only while the
+// instance is stopped, and the cache does not outlive that.
+func (t *instanceToken) Key() credential.Key {
+	return credential.Key{"gcr", "metadata", t.server.universe.domain, t.server.host}
+}
+
+// Fetch asks the metadata server for the token, for its universe and for its
+// scopes, all at once. The server repeats a token until some minutes before its
+// end, and a token with little life left is as good as any.
+func (t *instanceToken) Fetch(ctx context.Context, _ credential.Getter) (credential.Token, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	token, universe, scopes := t.server.start(ctx, tokenPath), t.server.start(ctx, universePath), t.server.start(ctx, scopesPath)
+
+	answer := <-token
+	if answer.err != nil {
+		return credential.Token{}, t.server.explain(answer)
+	}
+	own, err := readToken(answer.reply)
+	if err != nil {
+		answer.err = err
+		return credential.Token{}, t.server.explain(answer)
+	}
+	own.Caller = instanceCaller
+	if answer := t.server.checkUniverse(<-universe); answer.err != nil {
+		return credential.Token{}, t.server.explain(answer)
+	}
+	select {
+	case answer := <-scopes:
+		if answer := checkScopes(answer); answer.err != nil {
+			return credential.Token{}, t.server.explain(answer)
+		}
+	case <-time.After(patience):
+	}
+	return own, nil
+}
+
+var (
+	// errScope is the error of an account whose tokens no registry accepts.
+	errScope = errors.New("the node's service account has no scope for registries")
+
+	// errUniverse is the error of a token that would go to another operator.
+	errUniverse = errors.New("the node is of another universe")
+)
+
+// checkUniverse refuses a node of another universe than the registries that
+// are answered for: their operator is another one. Google's own nodes need not
+// say where they are; one that cannot be asked may be anywhere.
+func (m metadataServer) checkUniverse(v value) value {
+	domain := strings.TrimSpace(v.text)
+	if v.err != nil {
+		if v.reply.Status != http.StatusNotFound {
+			return v
+		}
+		domain, v.err = universes[0].domain, nil
+	}
+	if domain != m.universe.domain {
+		v.err = fmt.Errorf("%w: %.80q, not %s", errUniverse, domain, m.universe.domain)
+	}
+	return v
+}
+
+// checkScopes refuses an account whose tokens every registry denies: pulling
+// without them at least gets what is public. What cannot be found out is not
+// held against it.
+func checkScopes(v value) value {
+	scopes := strings.Fields(v.text)
+	if v.err != nil || len(scopes) == 0 || slices.ContainsFunc(scopes, readsRegistries) {
+		return value{}
+	}
+	v.err = errScope
+	return v
+}
+
+// explain makes the failure of a value that is not there, or not good.
+func (m metadataServer) explain(v value) *credential.Failure {
+	return explain(v.reply, v.err, instanceCaller, m.diagnose(v))
+}
+
+// diagnose is about the metadata server.
+func (m metadataServer) diagnose(v value) cloudhttp.Diagnosis {
+	const elsewhere = "off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env"
+	switch {
+	case errors.Is(v.err, errScope):
+		return refusal(v.err.Error(), "give the instance the scope https://www.googleapis.com/auth/devstorage.read_only or cloud-platform")
+	case errors.Is(v.err, errUniverse):
+		return refusal(v.err.Error(), "set --universe-domain to the node's, whose registries are then answered for")
+	case isRefusal(v.reply) && !isGoogles(v.reply), errors.Is(v.err, errImpostor):
+		return refusal("what answers at "+v.reply.Host+" is not Google's metadata server"+ownName(v.reply), elsewhere)
+	case v.reply.OK():
+		return refusal(v.err.Error(), "")
+	case v.reply.Status == http.StatusNotFound:
+		return refusal("no service account is attached to the instance", "attach one that may read registries; "+elsewhere)
+	case v.reply.Status == http.StatusForbidden:
+		return refusal("the metadata server is disabled for this instance, or refuses this process", "see the instance's metadata settings, metadata concealment, and what else keeps processes from it")
+	}
+	d, found := v.reply.Diagnose(cloudhttp.Service{Name: "the metadata server", Elsewhere: elsewhere})
+	if !found {
+		return refusal("the metadata server refuses the question", "")
+	}
+	return d
+}
+
+// ownName is what another server than Google's calls itself, if it says so.
+func ownName(reply cloudhttp.Reply) string {
+	if name := reply.Header.Get("Server"); name != "" {
+		return fmt.Sprintf(" (it calls itself %.40q)", name)
+	}
+	return ""
+}

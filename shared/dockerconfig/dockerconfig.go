@@ -1,0 +1,200 @@
+// Package dockerconfig reads docker configurations, the files in which clients
+// of registries keep logins, and finds what one has for an image.
+//
+// There are two forms. docker wrote .dockercfg until 2015, an object with an
+// entry for each registry. config.json has that object under "auths", beside
+// settings; podman's auth.json and the secrets of type
+// kubernetes.io/dockerconfigjson are of this form too:
+//
+//	{"auths": {"registry.example.com": {"auth": "BASE64(USER:PASSWORD)"}}}
+//
+// An entry's key is what a client was told to log in to: a host, with a port or
+// without, or a URL of it with the version of the registry's API
+// (https://index.docker.io/v1/ is docker's name for Docker Hub), or a host with
+// the beginning of a path. The kubelet also reads globs in the parts of a host.
+//
+// An entry has "auth", or "username" and "password", which count where there is
+// no "auth". It may instead have tokens: "identitytoken", which a client
+// exchanges at the registry, as after a login with single sign-on, or
+// "registrytoken", which is sent as it is. The kubelet passes over both. An
+// entry can be empty where a program keeps the login, which "credHelpers" names
+// by registry and "credsStore" for all; the kubelet runs none.
+//
+// The package does no I/O. No error repeats what a configuration says, except
+// for keys.
+package dockerconfig
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"regcred/shared/credential"
+)
+
+// Config is a docker configuration.
+type Config struct {
+	// Entries are in the order in which the kubelet tries them: by what they
+	// are for, backwards, so that what is longer and more exact comes first.
+	Entries []Entry
+
+	// CredHelpers are the programs that have the logins of registries, by
+	// registry, and CredsStore is the one that has all others. A name is what
+	// follows "docker-credential-".
+	CredHelpers map[string]string
+	CredsStore  string
+}
+
+// Entry is what a configuration has for a registry or a part of one.
+type Entry struct {
+	// Key is as the configuration has it.
+	Key string
+
+	// Pattern is what the kubelet makes of the key: a host, which may have
+	// globs and a port, and the beginning of a path.
+	Pattern string
+
+	// Username and Password are of "auth", or else of fields of their own.
+	Username string
+	Password credential.Secret
+
+	// IdentityToken and RegistryToken are for clients that know what to do
+	// with them, which the kubelet does not.
+	IdentityToken, RegistryToken credential.Secret
+
+	// Err is what is wrong with "auth", or nil. The kubelet reads no entry of a
+	// configuration in which one is wrong.
+	Err error
+}
+
+// Login returns the user name and password, or an error that says why there
+// are none to log in with.
+func (e Entry) Login() (username string, password credential.Secret, err error) {
+	switch {
+	case e.Err != nil:
+		err = e.Err
+	case e.Username != "" && !e.Password.Empty():
+		return e.Username, e.Password, nil
+	case !e.IdentityToken.Empty() || !e.RegistryToken.Empty():
+		err = errors.New("a token instead of a user name and password")
+	default:
+		err = errors.New("no user name and password")
+	}
+	return "", credential.Secret{}, fmt.Errorf("entry %.80q: %w", e.Key, err)
+}
+
+// file is config.json.
+type file struct {
+	Auths       map[string]fileEntry `json:"auths"`
+	CredHelpers map[string]string    `json:"credHelpers"`
+	CredsStore  string               `json:"credsStore"`
+
+	// HTTPHeaders are for docker alone, but the kubelet reads no configuration
+	// in which they make no sense.
+	HTTPHeaders map[string]string `json:"HttpHeaders"`
+}
+
+type fileEntry struct {
+	Auth          string `json:"auth"`
+	Username      string `json:"username"`
+	Password      string `json:"password"`
+	IdentityToken string `json:"identitytoken"`
+	RegistryToken string `json:"registrytoken"`
+}
+
+// Parse reads either form: config.json if there is anything of one, and else
+// .dockercfg.
+func Parse(text []byte) (*Config, error) {
+	var fields map[string]json.RawMessage
+	if err := unmarshal(text, &fields); err != nil {
+		return nil, err
+	}
+	for name := range fields {
+		switch strings.ToLower(name) {
+		case "auths", "credhelpers", "credsstore":
+			return ParseConfigJSON(text)
+		}
+	}
+	return ParseDockercfg(text)
+}
+
+// ParseConfigJSON reads config.json. As for the kubelet, a .dockercfg is one
+// without entries.
+func ParseConfigJSON(text []byte) (*Config, error) {
+	var f file
+	if err := unmarshal(text, &f); err != nil {
+		return nil, err
+	}
+	return &Config{Entries: entries(f.Auths), CredHelpers: f.CredHelpers, CredsStore: f.CredsStore}, nil
+}
+
+// ParseDockercfg reads .dockercfg. As for the kubelet, a config.json is one
+// with an entry "auths" that has nothing in it, or no configuration at all.
+func ParseDockercfg(text []byte) (*Config, error) {
+	var auths map[string]fileEntry
+	if err := unmarshal(text, &auths); err != nil {
+		return nil, err
+	}
+	return &Config{Entries: entries(auths)}, nil
+}
+
+// unmarshal reads names of fields in any case, as docker and the kubelet do.
+func unmarshal(text []byte, into any) error {
+	err := json.Unmarshal(text, into)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("not a docker configuration: invalid JSON at byte %d", syntax.Offset)
+	}
+	if err != nil || strings.TrimSpace(string(text)) == "null" {
+		return errors.New("not a docker configuration")
+	}
+	return nil
+}
+
+// entries orders what a configuration holds. Keys that the kubelet does not
+// understand are left out, as it does.
+func entries(auths map[string]fileEntry) []Entry {
+	all := make([]Entry, 0, len(auths))
+	for key, f := range auths {
+		pattern, ok := patternOf(key)
+		if !ok {
+			continue
+		}
+		e := Entry{
+			Key: key, Pattern: pattern, Username: f.Username, Password: credential.NewSecret(f.Password),
+			IdentityToken: credential.NewSecret(f.IdentityToken), RegistryToken: credential.NewSecret(f.RegistryToken),
+		}
+		if f.Auth != "" {
+			var password string
+			e.Username, password, e.Err = decodeAuth(f.Auth)
+			e.Password = credential.NewSecret(password)
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b Entry) int {
+		if order := strings.Compare(b.Pattern, a.Pattern); order != 0 {
+			return order
+		}
+		return strings.Compare(a.Key, b.Key) // the kubelet leaves this to chance
+	})
+	return all
+}
+
+// decodeAuth reads the base64 of a user name and a password with a colon
+// between them. It is written with padding and without. White space does no
+// harm: base64(1) breaks lines after 76 characters and Python's encodebytes
+// ends with one, and people paste what these print.
+func decodeAuth(auth string) (username, password string, err error) {
+	auth = strings.Join(strings.Fields(auth), "")
+	plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(auth, "="))
+	if err != nil {
+		return "", "", errors.New("auth not in base64")
+	}
+	username, password, found := strings.Cut(string(plain), ":")
+	if !found {
+		return "", "", errors.New("auth without a colon between user name and password")
+	}
+	return username, password, nil
+}
