@@ -1,0 +1,176 @@
+package ocir
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/oracle/oci-go-sdk/v65/common"
+
+	"regcred/shared/cloudhttp"
+	"regcred/shared/credential"
+	"regcred/shared/file"
+	"regcred/shared/settings"
+)
+
+// profile is the principal of a profile in a configuration file of Oracle's
+// command line: a user with an API key, or a session's security token.
+type profile struct{ file, name, home string }
+
+func (s *profile) String() string { return "profile " + s.name + " in " + s.file }
+
+func (s *profile) Key() credential.Key {
+	return credential.Key{"ocir", "profile", s.file, s.name, s.home}
+}
+
+// localLife is for how long a key from a file counts as a token. It is not kept.
+const localLife = time.Hour
+
+// Fetch reads the files.
+func (s *profile) Fetch(context.Context, credential.Getter) (credential.Token, error) {
+	token, err := s.read()
+	if err != nil {
+		return credential.Token{}, &credential.Failure{Problem: s.String() + ": " + err.Error(), Permanent: true}
+	}
+	return token, nil
+}
+
+func (s *profile) read() (credential.Token, error) {
+	text, err := file.Read(s.file)
+	if err != nil {
+		return credential.Token{}, err
+	}
+	values, found := parseProfile(string(text), s.name)
+	if !found {
+		return credential.Token{}, errors.New("no such profile in the file")
+	}
+	path := s.path(values["key_file"])
+	private, err := file.Read(path)
+	if err != nil {
+		return credential.Token{}, fmt.Errorf("key_file: %w: %s", err, path)
+	}
+	passphrase := cmp.Or(values["pass_phrase"], values["passphrase"])
+	credential.NewSecret(passphrase) // which no message may repeat
+	secret := credential.NewSecret(string(private))
+	if path := values["security_token_file"]; path != "" && values["user"] == "" {
+		securityToken, err := file.ReadSecret(s.path(path))
+		if err != nil {
+			return credential.Token{}, fmt.Errorf("security_token_file: %w", err)
+		}
+		return localToken(securityToken.Reveal(), secret, passphrase)
+	}
+	// The SDK checks what an API key has to have, and puts its id together.
+	raw := common.NewRawConfigurationProvider(values["tenancy"], values["user"], values["region"], values["fingerprint"], secret.Reveal(), &passphrase)
+	id, err := raw.KeyID()
+	if err != nil {
+		return credential.Token{}, err
+	}
+	if secret, err = plainKey(secret, passphrase); err != nil {
+		return credential.Token{}, fmt.Errorf("key_file: %w: %s", err, path)
+	}
+	token, err := credential.NewToken(id, time.Now().Add(localLife))
+	token.PrivateKey, token.Caller = secret, id
+	return token, err
+}
+
+// path returns what a file of the profile names: ~ is the home of whoever runs
+// the plugin.
+func (s *profile) path(name string) string {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok && s.home != "" {
+		return filepath.Join(s.home, rest)
+	}
+	return name
+}
+
+// parseProfile returns the values of a profile. A value goes to the end of its
+// line, whatever is in it.
+func parseProfile(text, name string) (values map[string]string, found bool) {
+	values = map[string]string{}
+	in := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			in = line == "["+name+"]"
+			found = found || in
+			continue
+		}
+		if key, value, ok := strings.Cut(line, "="); ok && in && !strings.HasPrefix(line, "#") {
+			values[strings.ToLower(strings.TrimSpace(key))] = strings.TrimSpace(value)
+		}
+	}
+	return values, found
+}
+
+// plainKey returns a private key without its passphrase.
+func plainKey(text credential.Secret, passphrase string) (credential.Secret, error) {
+	private, err := parseKey(text, passphrase)
+	if err != nil {
+		return credential.Secret{}, err
+	}
+	return encodeKey(private), nil
+}
+
+// localToken makes the token of a security token that is on the node.
+func localToken(securityToken string, private credential.Secret, passphrase string) (credential.Token, error) {
+	private, err := plainKey(private, passphrase)
+	if err != nil {
+		return credential.Token{}, err
+	}
+	return newToken(securityToken, private, cloudhttp.Reply{})
+}
+
+// resource is the resource principal of version 2.2, which variables describe:
+// each holds a value, or the absolute path of a file with it.
+type resource struct {
+	getenv func(string) string
+}
+
+// Variables of a resource principal.
+const (
+	resourceVersion    = "OCI_RESOURCE_PRINCIPAL_VERSION"
+	resourceToken      = "OCI_RESOURCE_PRINCIPAL_RPST" //nolint:gosec // The name of a variable.
+	resourceKey        = "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM"
+	resourcePassphrase = "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM_PASSPHRASE" //nolint:gosec // The name of a variable.
+)
+
+func (s *resource) String() string { return "the node's resource principal" }
+
+func (s *resource) Key() credential.Key {
+	return append(credential.Key{"ocir", "resource principal"}, settings.Environment(s.getenv, resourceToken, resourceKey, resourcePassphrase)...)
+}
+
+// Fetch reads the variables and their files.
+func (s *resource) Fetch(context.Context, credential.Getter) (credential.Token, error) {
+	var values [3]credential.Secret
+	for i, name := range []string{resourceToken, resourceKey, resourcePassphrase} {
+		var err error
+		if values[i], err = s.value(name); err != nil {
+			return credential.Token{}, &credential.Failure{Problem: name + ": " + err.Error(), Permanent: true}
+		}
+	}
+	token, err := localToken(values[0].Reveal(), values[1], values[2].Reveal())
+	if err != nil {
+		return credential.Token{}, &credential.Failure{Problem: s.String() + ": " + err.Error(), Err: err}
+	}
+	return token, nil
+}
+
+// value returns what a variable holds or its file does.
+func (s *resource) value(name string) (credential.Secret, error) {
+	value := s.getenv(name)
+	if value == "" && name != resourcePassphrase {
+		return credential.Secret{}, errors.New("not set, which the resource principal needs")
+	}
+	if filepath.IsAbs(value) {
+		text, err := file.Read(value)
+		if err != nil {
+			return credential.Secret{}, fmt.Errorf("%w: %s", err, value)
+		}
+		value = strings.TrimSpace(string(text))
+	}
+	return credential.NewSecret(value), nil
+}

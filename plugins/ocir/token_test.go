@@ -1,0 +1,360 @@
+package ocir
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"regcred/plugins/plugintest"
+	"regcred/shared/credential"
+)
+
+// settled returns the provider of a command line, asking an oracle.
+func settled(t *testing.T, o *oracle, env []string, args ...string) *provider {
+	t.Helper()
+	cloud, _, err := Plugin().Load(args, plugintest.Getenv(env...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := cloud.Provider.(*provider)
+	if o != nil {
+		p.endpoints.clients = o.endpoints().clients
+	}
+	return p
+}
+
+// ask fetches the credential for an image.
+func ask(t *testing.T, p *provider, getter credential.Getter, request credential.Request) (credential.Credential, error) {
+	t.Helper()
+	answer, err := p.Answer(request)
+	if err != nil || answer.Source == nil {
+		t.Fatalf("got %+v, %v", answer, err)
+	}
+	return answer.Source.Fetch(t.Context(), getter)
+}
+
+func node(t *testing.T, image string) credential.Request {
+	t.Helper()
+	return plugintest.Request(t, image, nil, nil)
+}
+
+func TestTheInstancePrincipal(t *testing.T) {
+	o := newOracle(t)
+	p, getter := settled(t, o, nil), newMemory()
+	c, err := ask(t, p, getter, node(t, "iad.ocir.io/ns/app"))
+	if err != nil || c.Username != "BEARER_TOKEN" || c.Password.Reveal() != "registry-token-2" {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	if life := time.Until(c.Expires); life < 59*time.Minute || life > time.Hour {
+		t.Errorf("expires in %s", life)
+	}
+	if c.Caller != testInstance+" in ocid1.compartment.oc1..cccc" {
+		t.Errorf("caller %s", c.Caller)
+	}
+	// Another registry of the realm needs no other security token.
+	if _, err := ask(t, p, getter, node(t, "ocir.eu-frankfurt-1.oci.oraclecloud.com/ns/app")); err != nil {
+		t.Fatal(err)
+	}
+	if o.count("GET http://169.254.169.254/") != 4 || o.count("POST https://auth.us-ashburn-1.oraclecloud.com/v1/x509") != 1 ||
+		o.count("GET https://iad.ocir.io/20180419/docker/token") != 1 || o.count("GET https://ocir.eu-frankfurt-1.oci.oraclecloud.com/20180419/docker/token") != 1 || len(o.calls) != 7 {
+		t.Errorf("calls %q", o.calls)
+	}
+}
+
+// Services refuse signatures that are more than five minutes off.
+func TestTheClockIsOff(t *testing.T) {
+	for _, ahead := range []time.Duration{6 * time.Minute, -6 * time.Minute, 30 * time.Hour} {
+		o := newOracle(t)
+		o.ahead = ahead
+		getter := newMemory()
+		if _, err := ask(t, settled(t, o, nil), getter, node(t, "iad.ocir.io/ns/app")); err != nil {
+			t.Errorf("%s: %v", ahead, err)
+		}
+		// What was found out at the first service is not found out again.
+		if o.count("POST https://auth.") != 2 || o.count("GET https://iad.ocir.io/") != 1 {
+			t.Errorf("%s: calls %q", ahead, o.calls)
+		}
+		for name, token := range getter.tokens {
+			if life := time.Until(token.Expires); strings.Contains(name, "principal") && (life < 19*time.Minute || life > 21*time.Minute) {
+				t.Errorf("%s: the security token is kept for %s", ahead, life)
+			}
+		}
+	}
+}
+
+func TestRealms(t *testing.T) {
+	dedicated := `{"realmKey":"oc77","realmDomainComponent":"oraclecloud77.com","regionKey":"ZZZ","regionIdentifier":"zz-new-1"}`
+	for name, tc := range map[string]struct {
+		region, image, want string
+		calls               int
+	}{
+		"another realm's":           {"", "ocir.us-gov-ashburn-1.oci.oraclegovcloud.com", "registry of realm oc3, while the identity is of oc1", 1},
+		"another domain's":          {"", "ocir.us-newplace-1.oci.oraclegovcloud.com", "registry of realm oraclegovcloud.com, while the identity is of oc1", 1},
+		"a new region":              {"", "ocir.zz-newplace-1.oci.oraclecloud.com", "", 6},
+		"not the node's":            {"", dedicatedHost, "anonymous", 1},
+		"the node's own":            {dedicated, dedicatedHost, "", 6},
+		"the public's on dedicated": {dedicated, "iad.ocir.io", "registry of realm oc1, while the identity is of oc77", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOracle(t)
+			if tc.region != "" {
+				o.region = tc.region
+			}
+			c, err := ask(t, settled(t, o, nil), newMemory(), node(t, tc.image+"/ns/app"))
+			switch {
+			case tc.want == "anonymous" && (err != nil || !c.IsAnonymous()):
+				t.Errorf("got %+v, %v", c, err)
+			case tc.want == "" && (err != nil || c.IsAnonymous()):
+				t.Errorf("got %+v, %v", c, err)
+			case tc.want != "" && tc.want != "anonymous" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("got %v", err)
+			}
+			if len(o.calls) != tc.calls {
+				t.Errorf("calls %q", o.calls)
+			}
+			if tc.region != "" && tc.want == "" && o.count("POST https://auth.zz-new-1.oraclecloud77.com/v1/x509") != 1 {
+				t.Errorf("calls %q", o.calls)
+			}
+		})
+	}
+}
+
+// A security token from before its dynamic group was made is of no use for its
+// whole life.
+func TestARefusedSecurityTokenIsRenewedOnce(t *testing.T) {
+	for _, status := range []int{401, 403, 404} {
+		o := newOracle(t)
+		refused := 0
+		o.answer = func(r *http.Request) *http.Response {
+			if strings.HasSuffix(r.URL.Path, "/docker/token") && refused == 0 {
+				refused++
+				return o.response(status, `{"code":"NotAuthorizedOrNotFound","message":"no"}`)
+			}
+			return nil
+		}
+		c, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app"))
+		if err != nil || c.Password.Empty() || o.count("POST https://auth.") != 2 || o.count("GET http://169.254.169.254/") != 7 {
+			t.Errorf("%d: %v, %q", status, err, o.calls)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	o := newOracle(t)
+	p, getter := settled(t, o, nil, "--verify"), newMemory()
+	answer, err := p.Answer(node(t, "iad.ocir.io/ns/app"))
+	if err != nil || !answer.PerImage {
+		t.Fatalf("got %+v, %v", answer, err)
+	}
+	if _, err := answer.Source.Fetch(t.Context(), getter); err != nil {
+		t.Fatal(err)
+	}
+	// Repositories share the registry's token.
+	if _, err := ask(t, p, getter, node(t, "iad.ocir.io/ns/other")); err != nil {
+		t.Fatal(err)
+	}
+	if o.count("HEAD https://iad.ocir.io/v2/ns/app/manifests/latest") != 1 || o.count("HEAD ") != 2 || o.count("GET https://iad.ocir.io/20180419") != 1 {
+		t.Errorf("calls %q", o.calls)
+	}
+	// What may not read the repository is asked for again, with a new security
+	// token.
+	o.denied["Bearer registry-token-2"] = true
+	c, err := ask(t, p, getter, node(t, "iad.ocir.io/ns/third"))
+	if err != nil || c.Password.Reveal() != "registry-token-4" || o.count("POST https://auth.") != 2 {
+		t.Errorf("got %+v, %v, %q", c, err, o.calls)
+	}
+	o.denied["Bearer registry-token-4"], o.denied["Bearer registry-token-6"] = true, true
+	if _, err := ask(t, p, getter, node(t, "iad.ocir.io/ns/app")); err == nil || !strings.Contains(err.Error(), "may not read repository ns/app: a policy has to say") || !strings.Contains(err.Error(), testInstance) {
+		t.Errorf("got %v", err)
+	}
+	// A registry that cannot be asked keeps nobody from pulling.
+	o.answer = func(r *http.Request) *http.Response {
+		if r.Method == http.MethodHead {
+			return o.response(503, "")
+		}
+		return nil
+	}
+	if c, err := ask(t, p, getter, node(t, "iad.ocir.io/ns/app")); err != nil || time.Until(c.Refresh) > time.Minute {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+func TestPodsPullAsThemselves(t *testing.T) {
+	authority := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(authority, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"workload": {"--pod-identity=workload", "--cluster-host=10.0.0.1", "--cluster-ca-file=" + authority},
+		"exchange": {"--pod-identity=exchange", "--identity-domain=https://idcs-1.identity.oraclecloud.com:443/", "--resource-type=k8sworkload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOracle(t)
+			p := settled(t, o, nil, args...)
+			p.domain.url = strings.TrimSuffix(p.domain.url, ":443")
+			c, err := ask(t, p, newMemory(), plugintest.Request(t, "iad.ocir.io/ns/app", plugintest.Pod(t, "shop", "u1", "p1"), nil))
+			if err != nil || c.Password.Empty() || strings.Contains(c.Caller, "instance") {
+				t.Errorf("got %+v, %v; calls %q", c, err, o.calls)
+			}
+			if name == "workload" && o.count("POST https://auth.") != 0 {
+				t.Errorf("calls %q", o.calls)
+			}
+		})
+	}
+}
+
+func TestLocalPrincipals(t *testing.T) {
+	o := newOracle(t)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(testKey(t))}))
+	key := write("key.pem", private)
+	session := securityToken(`{"sub":"ocid1.user.oc1..u","tenant":"` + testTenancy + `","exp":4000000000}`)
+	token := write("token", session+"\n")
+	config := write("config", "[DEFAULT]\nuser = ocid1.user.oc1..u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nregion=us-ashburn-1\nkey_file="+key+
+		"\n# a comment = none\n[SESSION]\nkey_file=~/key.pem\nsecurity_token_file="+token+"\ntenancy="+testTenancy+"\n[GOV]\nuser=u\nfingerprint=f\ntenancy=ocid1.tenancy.oc3..x\nkey_file="+key+
+		"\n[NOKEY]\nuser=u\nkey_file=/none\n[BAD]\nuser=u\ntenancy=t\nfingerprint=f\nkey_file="+token+"\n")
+	o.keys[testTenancy+"/ocid1.user.oc1..u/aa:bb"] = &testKey(t).PublicKey
+	o.keys[tokenPrefix+session] = &testKey(t).PublicKey
+	resource := []string{"OCI_RESOURCE_PRINCIPAL_VERSION=2.2", "OCI_RESOURCE_PRINCIPAL_RPST=" + token, "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + key}
+	user := "--auth-method=USER_PRINCIPAL"
+	for name, tc := range map[string]struct {
+		env  []string
+		args []string
+		want string // in the error
+	}{
+		"an API key":              {nil, []string{user, "--oci-config=" + config}, ""},
+		"a session":               {[]string{"HOME=" + dir, "OCI_CONFIG_FILE=" + config}, []string{user, "--oci-profile=SESSION"}, ""},
+		"of another realm":        {nil, []string{user, "--oci-config=" + config, "--oci-profile=GOV"}, "registry of realm oc1, while the identity is of oc3"},
+		"no such profile":         {nil, []string{user, "--oci-config=" + config, "--oci-profile=NONE"}, "profile NONE in " + config + ": no such profile in the file"},
+		"no such file":            {[]string{"HOME=" + dir}, []string{user}, "profile DEFAULT in " + dir + "/.oci/config: no such file or directory"},
+		"no key":                  {nil, []string{user, "--oci-config=" + config, "--oci-profile=NOKEY"}, "key_file: no such file or directory: /none"},
+		"not a key":               {nil, []string{user, "--oci-config=" + config, "--oci-profile=BAD"}, "key_file: not a private RSA key in PEM: " + token},
+		"a resource principal":    {resource, []string{"--auth-method=resource_principal"}, ""},
+		"its values":              {[]string{"OCI_RESOURCE_PRINCIPAL_RPST=" + session, "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + private}, []string{"--auth-method=resource_principal"}, ""},
+		"no resource principal":   {nil, []string{"--auth-method=resource_principal"}, "OCI_RESOURCE_PRINCIPAL_RPST: not set"},
+		"a token that is not one": {[]string{"OCI_RESOURCE_PRINCIPAL_RPST=secret-secret", "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + private}, []string{"--auth-method=resource_principal"}, "no JWT that expires"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			getter := newMemory()
+			o.calls = nil
+			c, err := ask(t, settled(t, o, tc.env, tc.args...), getter, node(t, "iad.ocir.io/ns/app"))
+			switch {
+			case tc.want == "" && (err != nil || c.Password.Empty() || c.Caller == ""):
+				t.Errorf("got %+v, %v", c, err)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret-secret")):
+				t.Errorf("got %v", err)
+			}
+			if len(getter.tokens) != 0 {
+				t.Error("a local key was kept")
+			}
+			if tc.want == "" && len(o.calls) != 1 || tc.want != "" && len(o.calls) != 0 {
+				t.Errorf("calls %q", o.calls)
+			}
+		})
+	}
+}
+
+func TestLogins(t *testing.T) {
+	dir := t.TempDir()
+	password := filepath.Join(dir, "password")
+	if err := os.WriteFile(password, []byte("auth-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(config, []byte("apiVersion: regcred/v1\nkind: OCIRCredentialProviderConfig\naliases: {mirror.example.com: fra.ocir.io}\nlogins:\n  fra.ocir.io: {username: ns/jdoe, passwordFile: "+password+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := newOracle(t)
+	p := settled(t, o, nil, "--config", config)
+	c, err := ask(t, p, newMemory(), node(t, "fra.ocir.io/ns/app"))
+	if err != nil || c.Username != "ns/jdoe" || c.Password.Reveal() != "auth-token" || len(o.calls) != 0 {
+		t.Errorf("got %+v, %v; calls %q", c, err, o.calls)
+	}
+	request := node(t, "mirror.example.com/app")
+	request.Registry = node(t, "fra.ocir.io/app").Registry
+	if _, err := p.Answer(request); err == nil || !strings.Contains(err.Error(), "for that host alone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	pod := plugintest.Pod(t, "shop", "u1", "p1")
+	for name, tc := range map[string]struct {
+		path   string // of the service that answers so
+		status int
+		body   string
+		pod    bool
+		want   []string
+	}{
+		"no metadata service": {"/opc/v2", 404, "", false, []string{"no such document", "--auth-method=user_principal", "imds regionInfo at 169.254.169.254: status 404"}},
+		"an odd region":       {"regionInfo", 200, `{"realmKey":"oc1","realmDomainComponent":"x/y","regionIdentifier":"z"}`, false, []string{"the answer of 169.254.169.254 makes no sense"}},
+		"an odd certificate":  {"cert.pem", 200, "none", false, []string{"makes no sense", "imds cert.pem"}},
+		"an odd key":          {"key.pem", 200, "none", false, []string{"makes no sense", "imds key.pem"}},
+		"no certificate":      {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"bad"}`, false, []string{"OCI does not accept the instance's certificate", "federation at auth.us-ashburn-1.oraclecloud.com: status 401 NotAuthenticated: bad; opc-request-id REQ1; as " + testInstance}},
+		"the clock":           {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"Date is off by too much"}`, false, []string{"check the node's clock"}},
+		"a token without end": {"/v1/x509", 200, `{"token":"abc"}`, false, []string{"the security token is no JWT that expires"}},
+		"an expired token":    {"/v1/x509", 200, `{"token":"` + securityToken(`{"exp":1000}`) + `"}`, false, []string{"already expired", "check the node's clock"}},
+		"unknown":             {"/docker/token", 401, `{"code":"NotAuthenticated","message":"x"}`, false, []string{"the registry does not know the identity or its key", testInstance}},
+		"not allowed":         {"/docker/token", 404, `{"code":"NotAuthorizedOrNotFound","message":"x"}`, false, []string{"allow dynamic-group GROUP to read repos", "status 404 NotAuthorizedOrNotFound"}},
+		"no such path":        {"/docker/token", 404, `not found`, false, []string{"no tokens at this address", "--token-path"}},
+		"an empty token":      {"/docker/token", 200, `{"token":"","expires_in":3600}`, false, []string{"the answer holds no token"}},
+		"no JSON":             {"/docker/token", 200, `<html>`, false, []string{"the answer of iad.ocir.io makes no sense"}},
+		"a redirect":          {"/docker/token", 302, ``, false, []string{"redirects elsewhere"}},
+		"throttled":           {"/docker/token", 429, `{"code":"TooManyRequests","message":"User-rate limit exceeded."}`, false, []string{"throttles requests", "status 429 TooManyRequests"}},
+		"no trust":            {"/oauth2/v1/token", 400, `{"error":"invalid_request","error_description":"unknown issuer"}`, true, []string{"needs a trust for issuer https://issuer", "system:serviceaccount:prod:shop", "unknown issuer"}},
+		"no right to ask":     {"/oauth2/v1/token", 401, `{"error":"invalid_client"}`, true, []string{"{GET_RPST}", "service account prod/shop: ", "; as " + testInstance}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOracle(t)
+			o.answer = func(r *http.Request) *http.Response {
+				if strings.Contains(r.URL.Path, tc.path) {
+					return o.response(tc.status, tc.body)
+				}
+				return nil
+			}
+			args := []string{"--pod-identity=exchange", "--identity-domain=https://idcs-1.identity.oraclecloud.com", "--resource-type=k8sworkload"}
+			request := node(t, "iad.ocir.io/ns/app")
+			if tc.pod {
+				request.Pod = pod
+			}
+			_, err := ask(t, settled(t, o, nil, args...), newMemory(), request)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v\nwithout %q", err, want)
+				}
+			}
+			if len(err.Error()) > 500 || strings.Contains(err.Error(), "\n") {
+				t.Errorf("of %d bytes: %v", len(err.Error()), err)
+			}
+			var failure *credential.Failure
+			if !errors.As(err, &failure) {
+				t.Errorf("no failure: %v", err)
+			}
+		})
+	}
+}
+
+// The metadata service throttles with a page.
+func TestAPageOfTheMetadataService(t *testing.T) {
+	o := newOracle(t)
+	o.answer = func(*http.Request) *http.Response { return page(429) }
+	if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err == nil || !strings.Contains(err.Error(), "the instance metadata service throttles requests") {
+		t.Errorf("got %v", err)
+	}
+}
