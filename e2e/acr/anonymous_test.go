@@ -11,6 +11,7 @@ import (
 // With the flag the kubelet is told of a second way: without a credential. Its
 // key is a pattern, which the kubelet tries after a whole host.
 func TestTheAnonymousEntryIsThereOnlyIfItIsAskedFor(t *testing.T) {
+	t.Parallel()
 	for host, pattern := range map[string]string{
 		"example.azurecr.io":            "*.azurecr.io",
 		"Example.azurecr.io":            "*.azurecr.io",
@@ -18,6 +19,7 @@ func TestTheAnonymousEntryIsThereOnlyIfItIsAskedFor(t *testing.T) {
 		"example.eastus.geo.azurecr.io": "*.eastus.geo.azurecr.io",
 	} {
 		t.Run(host, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.serve(loginServer(host), system.ClientID)
 			q := question{Image: host + "/" + repository}
@@ -43,9 +45,10 @@ func TestTheAnonymousEntryIsThereOnlyIfItIsAskedFor(t *testing.T) {
 
 // It says nothing about others' registries, and is no answer by itself.
 func TestTheAnonymousEntryIsForAnswersAlone(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.ask(question{Image: "registry.k8s.io/pause", Args: []string{"--anonymous-fallback"}}).wantNothing()
-	n.wantCalls()
+	n.WantCalls()
 	n.assign(azure.InstanceSettings{})
-	n.ask(question{Image: image, Args: []string{"--anonymous-fallback"}}).wantFailure(1, "imds", "400")
+	n.ask(question{Image: image, Args: []string{"--anonymous-fallback"}}).WantFailure(1, "imds", "400")
 }

@@ -19,13 +19,13 @@ type answer struct {
 // asked for, that pulls from there, without a word on stderr. It returns what
 // the registry knows of the token.
 func (a answer) wantCredential(host, clientID string) issued {
-	a.node.t.Helper()
+	a.node.T.Helper()
 	return a.wantCredentialOf(host, azure.Principal{Tenant: tenant, ClientID: clientID})
 }
 
 // wantCredentialOf is wantCredential for an identity of any tenant.
 func (a answer) wantCredentialOf(host string, principal azure.Principal) issued {
-	a.node.t.Helper()
+	a.node.T.Helper()
 	password, keep := a.WantLogin(host, azure.TokenUser)
 	return a.wantIssued(loginServer(host), password, keep, principal)
 }
@@ -33,13 +33,13 @@ func (a answer) wantCredentialOf(host string, principal azure.Principal) issued 
 // wantMirrored is wantCredential where what is pulled from is the registry, and not
 // what the image names.
 func (a answer) wantMirrored(host, clientID string) {
-	a.node.t.Helper()
+	a.node.T.Helper()
 	password, keep := a.WantLogin(host, azure.TokenUser)
 	a.wantIssued(registry, password, keep, azure.Principal{Tenant: tenant, ClientID: clientID})
 }
 
 func (a answer) wantIssued(server, password string, keep time.Duration, principal azure.Principal) issued {
-	t := a.node.t
+	t := a.node.T
 	t.Helper()
 	token, ok := a.node.azure.Credential(password)
 	if !ok {
@@ -75,13 +75,6 @@ type issued struct {
 // wantNothing fails the test unless the answer is that there is no credential,
 // which the kubelet is not to keep.
 func (a answer) wantNothing() {
-	a.node.t.Helper()
+	a.node.T.Helper()
 	a.WantNothing(0, 0)
-}
-
-// wantFailure fails the test unless the run failed with the exit code and one
-// line for the operator that says all of this and no secret.
-func (a answer) wantFailure(exit int, says ...string) {
-	a.node.t.Helper()
-	a.WantFailure(plugin, exit, says...)
 }

@@ -22,6 +22,7 @@ func bindingNode(t *testing.T) (n *node, args []string) {
 }
 
 func TestAPodPullsAsTheIdentityThatItIsBoundTo(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	p := n.pod(shop, azure.BindingAudience, time.Hour)
 	for _, q := range []question{
@@ -37,11 +38,12 @@ func TestAPodPullsAsTheIdentityThatItIsBoundTo(t *testing.T) {
 	} {
 		n.ask(q).wantCredential(registry, pull.ClientID)
 	}
-	n.wantCalls(askBinding, askExchange)
+	n.WantCalls(askBinding, askExchange)
 }
 
 // What a pod names goes before what the node has for all.
 func TestTheAnnotationGoesBeforeTheDefault(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	n.azure.Bind(other.ClientID, shop.Subject())
 	q := n.pod(shop, azure.BindingAudience, time.Hour).question(clientAnnotation, other.ClientID).with(args...)
@@ -49,6 +51,7 @@ func TestTheAnnotationGoesBeforeTheDefault(t *testing.T) {
 }
 
 func TestTheTenantOfABindingIsTold(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	p := n.pod(shop, azure.BindingAudience, time.Hour)
 	for tenants, q := range map[string]question{
@@ -57,25 +60,24 @@ func TestTheTenantOfABindingIsTold(t *testing.T) {
 			with(args...).with("--ib-default-tenant-id", abroad),
 	} {
 		n.ask(q).wantCredential(registry, pull.ClientID)
-		if asked := cloudtest.Summaries(n.cloud, "acr", ""); len(asked) != 1 || asked[0] != pull.ClientID+" in "+tenant+`, tenant "`+tenants+`"` {
+		if asked := cloudtest.Summaries(n.Cloud, "acr", ""); len(asked) != 1 || asked[0] != pull.ClientID+" in "+tenant+`, tenant "`+tenants+`"` {
 			t.Errorf("the registry was asked %q, want it to be told of %s", asked, tenants)
 		}
-		n.cloud.Calls.Reset()
+		n.Cloud.Calls.Reset()
 	}
 }
 
 // Two pods that name the same identity have each to be bound to it.
 func TestBoundPodsDoNotShare(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	ask := func(p pod) answer { return n.ask(p.question(clientAnnotation, pull.ClientID).with(args...)) }
 	first := ask(n.pod(shop, azure.BindingAudience, time.Hour)).wantCredential(registry, pull.ClientID)
-	n.wantCalls(askBinding, askExchange)
-	ask(n.pod(batch, azure.BindingAudience, time.Hour)).wantFailure(1, "jobs/batch", "status 403", pull.ClientID, bindingSNI)
-	n.wantCalls(askBinding)
+	n.WantCalls(askBinding, askExchange)
+	ask(n.pod(batch, azure.BindingAudience, time.Hour)).WantFailure(1, "jobs/batch", "status 403", pull.ClientID, bindingSNI)
+	n.WantCalls(askBinding)
 	n.azure.Bind(pull.ClientID, shop.Subject(), batch.Subject())
-	if err := purge(); err != nil {
-		t.Fatal(err)
-	}
+	cloudtest.Purge(t, n.Cloud)
 	second := ask(n.pod(batch, azure.BindingAudience, time.Hour)).wantCredential(registry, pull.ClientID)
 	if second.password == first.password {
 		t.Error("two service accounts have one token")
@@ -84,18 +86,20 @@ func TestBoundPodsDoNotShare(t *testing.T) {
 
 // A static pod has no token. The vendor's plugin fails as well.
 func TestWithoutATokenABindingIsAnErrorUnlessTheNodesIdentityIsAllowed(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	args = append(args, "--ib-default-client-id", pull.ClientID)
 	q := question{Image: image, Args: args}
-	n.ask(q).wantFailure(1, registry, "service account token", "static pods", "--node-fallback")
-	n.wantCalls()
+	n.ask(q).WantFailure(1, registry, "service account token", "static pods", "--node-fallback")
+	n.WantCalls()
 	n.ask(q.with("--node-fallback")).wantCredential(registry, system.ClientID)
-	n.wantCalls(askNode)
+	n.WantCalls(askNode)
 	q.Image = "registry.k8s.io/pause"
 	n.ask(q).wantNothing()
 }
 
 func TestAPodThatIsBoundToNobodyIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		audience string
@@ -109,28 +113,31 @@ func TestAPodThatIsBoundToNobodyIsRefused(t *testing.T) {
 		{"a redirect", azure.BindingAudience, cloud.Refusal{Status: http.StatusFound}, []string{"302"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n, args := bindingNode(t)
 			if test.fault != nil {
-				n.cloud.Faults.Always("identitybinding", "", test.fault)
+				n.Cloud.Faults.Always("identitybinding", "", test.fault)
 			}
 			q := n.pod(shop, test.audience, time.Hour).question(clientAnnotation, pull.ClientID).with(args...).with("--node-fallback")
-			n.ask(q).wantFailure(1, append(test.says, registry, bindingSNI, "shop/web", pull.ClientID)...)
-			if asked := n.cloud.Calls.Count("imds", "") + n.cloud.Calls.Count("entra", ""); asked != 0 {
+			n.ask(q).WantFailure(1, append(test.says, registry, bindingSNI, "shop/web", pull.ClientID)...)
+			if asked := n.Cloud.Calls.Count("imds", "") + n.Cloud.Calls.Count("entra", ""); asked != 0 {
 				t.Errorf("others were asked %d times", asked)
 			}
 		})
 	}
 	t.Run("nobody at all", func(t *testing.T) {
+		t.Parallel()
 		n, args := bindingNode(t)
 		q := n.pod(shop, azure.BindingAudience, time.Hour).question().with(args...)
-		n.ask(q).wantFailure(1, "shop/web", clientAnnotation, "--ib-default-client-id")
-		n.wantCalls()
+		n.ask(q).WantFailure(1, "shop/web", clientAnnotation, "--ib-default-client-id")
+		n.WantCalls()
 	})
 }
 
 // A binding is of the cluster's own cloud. A registry of another one is pulled
 // from as the node or not at all.
 func TestABindingIsOfTheClustersOwnCloud(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	china, _ := n.sovereign(azure.China, "example.azurecr.cn")
 	config := configFile(t, "registries:\n  example.azurecr.cn:\n    cloud: AzureChinaCloud\n    credential: client-secret\n    tenantID: "+sovereignTenant+
@@ -138,47 +145,50 @@ func TestABindingIsOfTheClustersOwnCloud(t *testing.T) {
 	q := n.pod(shop, azure.BindingAudience, time.Hour).question().with(args...).with("--config", config, "--node-fallback")
 	q.Image = "example.azurecr.cn/" + repository
 	n.ask(q).wantCredentialOf("example.azurecr.cn", sovereignApp)
-	n.wantCalls(askEntraAt("login.chinacloudapi.cn"), askExchangeAt("example.azurecr.cn"))
-	n.ask(q.with("--ib-default-client-id", pull.ClientID)).wantFailure(1, "shop/web", "AzureChinaCloud", "AzurePublicCloud", "identity bindings")
-	n.wantCalls()
+	n.WantCalls(askEntraAt("login.chinacloudapi.cn"), askExchangeAt("example.azurecr.cn"))
+	n.ask(q.with("--ib-default-client-id", pull.ClientID)).WantFailure(1, "shop/web", "AzureChinaCloud", "AzurePublicCloud", "identity bindings")
+	n.WantCalls()
 }
 
 // The server is at the API server's address whatever its name resolves to, is
 // known by its certificate alone, and is not reached through a proxy.
 func TestTheServerOfBindingsIsPinned(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
-	if err := n.cloud.ServeProxy(netip.MustParseAddrPort("192.0.2.3:3128")); err != nil {
+	if err := n.Cloud.ServeProxy(netip.MustParseAddrPort("192.0.2.3:3128")); err != nil {
 		t.Fatal(err)
 	}
 	// What the name resolves to is not asked: nobody listens there.
-	if err := n.cloud.AddHosts(netip.MustParseAddr("192.0.2.66"), bindingSNI); err != nil {
+	if err := n.Cloud.AddHosts(netip.MustParseAddr("192.0.2.66"), bindingSNI); err != nil {
 		t.Fatal(err)
 	}
 	q := n.pod(shop, azure.BindingAudience, time.Hour).question(clientAnnotation, pull.ClientID).with(args...)
 	q.Env = []string{"HTTPS_PROXY=http://192.0.2.3:3128", "NO_PROXY=azurecr.io"}
 	n.ask(q).wantCredential(registry, pull.ClientID)
-	n.wantCalls(askBinding, askExchange)
+	n.WantCalls(askBinding, askExchange)
 }
 
 func TestTheServerOfBindingsMayHaveAName(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
-	if err := n.cloud.AddHosts(netip.MustParseAddr(bindingIP), "api.cluster.example"); err != nil {
+	if err := n.Cloud.AddHosts(netip.MustParseAddr(bindingIP), "api.cluster.example"); err != nil {
 		t.Fatal(err)
 	}
 	args[3] = "api.cluster.example"
 	q := n.pod(shop, azure.BindingAudience, time.Hour).question(clientAnnotation, pull.ClientID).with(args...)
 	n.ask(q).wantCredential(registry, pull.ClientID)
-	n.wantCalls(askBinding, askExchange)
+	n.WantCalls(askBinding, askExchange)
 }
 
 // The system's authorities have no say there, and the cluster's none elsewhere.
 func TestOnlyTheClustersAuthorityIsTrustedForBindings(t *testing.T) {
+	t.Parallel()
 	n, args := bindingNode(t)
 	q := n.pod(shop, azure.BindingAudience, time.Hour).question(clientAnnotation, pull.ClientID)
-	args[5] = cloudtest.File(t, string(n.cloud.Authority.PEM()))
-	n.ask(q.with(args...)).wantFailure(1, bindingSNI, "x509", "--ib-ca-file")
-	n.wantCalls()
+	args[5] = cloudtest.File(t, string(n.Cloud.Authority.PEM()))
+	n.ask(q.with(args...)).WantFailure(1, bindingSNI, "x509", "--ib-ca-file")
+	n.WantCalls()
 	args[5] = "/nonexistent/ca.crt"
-	n.ask(q.with(args...).with("--cache-dir=")).wantFailure(1, "/nonexistent/ca.crt")
-	n.wantCalls()
+	n.ask(q.with(args...).with("--cache-dir=")).WantFailure(1, "/nonexistent/ca.crt")
+	n.WantCalls()
 }

@@ -42,30 +42,16 @@ func bootAKS(t *testing.T) *node {
 	return n
 }
 
-// Kubelet configurations that were written for the plugin of
-// kubernetes-sigs/cloud-provider-azure keep working.
-func TestTheVendorsCommandLineIsAccepted(t *testing.T) {
-	for _, args := range [][]string{
-		{},
-		{"--registry-mirror=mcr.microsoft.com:" + registry},
-		{"-r", "mcr.microsoft.com:" + registry},
-		{"--v=3"},
-		{"--v=4", "--logtostderr=true", "--stderrthreshold=2", "--vmodule=a=1"},
-		{"--ib-default-client-id=", "--ib-sni-name=", "--ib-apiserver-ip="},
-	} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			n := bootAKS(t)
-			for _, whole := range [][]string{append([]string{azureJSON(t, nil)}, args...), append(args, azureJSON(t, nil))} {
-				a := n.ask(question{Image: image, Args: whole})
-				a.Stderr = "" // the log that was asked for
-				a.wantCredential(registry, pull.ClientID)
-			}
-			n.wantCalls(askNode)
-		})
-	}
+// The file may come last, too.
+func TestTheConfigurationMayComeLast(t *testing.T) {
+	t.Parallel()
+	n := bootAKS(t)
+	n.ask(question{Image: image, Args: []string{"--registry-mirror=mcr.microsoft.com:" + registry, azureJSON(t, nil)}}).wantCredential(registry, pull.ClientID)
+	n.WantCalls(askNode)
 }
 
 func TestTheCloudProvidersConfigurationSaysWhoTheNodeIs(t *testing.T) {
+	t.Parallel()
 	secret := func(n *node) map[string]any {
 		n.azure.AddApp(azure.App{ClientID: appID})
 		return map[string]any{"useManagedIdentityExtension": false, "aadClientId": appID, "aadClientSecret": n.azure.AddSecret(appID, time.Hour)}
@@ -114,18 +100,20 @@ func TestTheCloudProvidersConfigurationSaysWhoTheNodeIs(t *testing.T) {
 		}, appID, []calls{askEntra, askExchange}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootAKS(t)
 			n.serve(registry, pull.ClientID, system.ClientID, appID)
 			file := azureJSON(t, test.fields(n))
 			for _, args := range [][]string{{file}, {"--azure-config", file}} {
 				n.ask(question{Image: image, Args: args}).wantCredential(registry, test.want)
 			}
-			n.wantCalls(test.asks...)
+			n.WantCalls(test.asks...)
 		})
 	}
 }
 
 func TestTheCloudProvidersConfigurationMayBeYAML(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
 	file := cloudtest.File(t, "cloud: AzureCloud\ntenantId: "+tenant+"\nuseManagedIdentityExtension: true\nuserAssignedIdentityID: "+pull.ClientID+"\n")
 	n.ask(question{Image: image, Args: []string{file}}).wantCredential(registry, pull.ClientID)
@@ -134,6 +122,7 @@ func TestTheCloudProvidersConfigurationMayBeYAML(t *testing.T) {
 // In the vendor's plugin the secret is the password, for every registry of four
 // clouds.
 func TestASecretOfAServicePrincipalIsNoAnswer(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
 	n.azure.AddApp(azure.App{ClientID: appID})
 	n.serve(registry, appID)
@@ -141,7 +130,7 @@ func TestASecretOfAServicePrincipalIsNoAnswer(t *testing.T) {
 	file := azureJSON(t, map[string]any{"useManagedIdentityExtension": false, "aadClientId": appID, "aadClientSecret": secret})
 	for host, check := range map[string]func(answer){
 		registry:              func(a answer) { a.wantCredential(registry, appID) },
-		"stranger.azurecr.cn": func(a answer) { a.wantFailure(1, "stranger.azurecr.cn", "AzureChinaCloud") },
+		"stranger.azurecr.cn": func(a answer) { a.WantFailure(1, "stranger.azurecr.cn", "AzureChinaCloud") },
 		"mcr.microsoft.com":   answer.wantNothing,
 	} {
 		a := n.ask(question{Image: host + "/" + repository, Args: []string{file}})
@@ -155,6 +144,7 @@ func TestASecretOfAServicePrincipalIsNoAnswer(t *testing.T) {
 // What is given by a flag is one whole identity: none of the file's is mixed
 // into it. Cloud and tenant are the file's still.
 func TestAFlagReplacesTheWholeIdentityOfTheFile(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
 	n.assign(azure.InstanceSettings{System: &system, User: []azure.ManagedIdentity{pull, other}})
 	n.serve(registry, pull.ClientID, system.ClientID, other.ClientID)
@@ -163,17 +153,18 @@ func TestAFlagReplacesTheWholeIdentityOfTheFile(t *testing.T) {
 	n.ask(question{Image: image, Args: []string{file, "--credential=managed-identity"}}).wantCredential(registry, system.ClientID)
 	n.ask(question{Image: image, Args: []string{file}, Env: []string{"REGCRED_CLIENT_ID=" + system.ClientID}}).wantCredential(registry, system.ClientID)
 	n.ask(question{Image: image, Args: []string{file, "--config", configFile(t, "resourceID: "+pull.ResourceID+"\n")}}).wantCredential(registry, pull.ClientID)
-	for _, summary := range cloudtest.Summaries(n.cloud, "acr", "") {
+	for _, summary := range cloudtest.Summaries(n.Cloud, "acr", "") {
 		if !strings.Contains(summary, `tenant "`+tenant+`"`) {
 			t.Errorf("a registry was asked for %s, not of the file's tenant", summary)
 		}
 	}
 	// The tenant of a flag counts; the identity is the file's still.
-	n.ask(question{Image: image, Args: []string{file, "--tenant-id", abroad}}).wantFailure(1, pull.ClientID, abroad)
+	n.ask(question{Image: image, Args: []string{file, "--tenant-id", abroad}}).WantFailure(1, pull.ClientID, abroad)
 }
 
 // Another cloud is another operator's: what azure.json holds is not sent there.
 func TestTheIdentityOfTheFileDoesNotLeaveItsCloud(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
 	file := azureJSON(t, map[string]any{"useManagedIdentityExtension": false, "aadClientId": appID, "aadClientSecret": "hunter2"})
 	for _, q := range []question{
@@ -181,37 +172,41 @@ func TestTheIdentityOfTheFileDoesNotLeaveItsCloud(t *testing.T) {
 		{Args: []string{file, "--config", configFile(t, "cloud: AzureChinaCloud\n")}},
 	} {
 		q.Image = "example.azurecr.cn/app"
-		n.ask(q).wantFailure(2, "AzureChinaCloud", "AzurePublicCloud", file)
+		n.ask(q).WantFailure(2, "AzureChinaCloud", "AzurePublicCloud", file)
 	}
-	n.wantCalls()
+	n.WantCalls()
 	n.ask(question{Image: image, Args: []string{azureJSON(t, nil), "--cloud=azurecloud"}}).wantCredential(registry, pull.ClientID)
 }
 
 // An Azure Stack with federation services has no tenant, and pods may pull from
 // elsewhere still.
 func TestFederationServicesAreToldOfWhereTheNodesIdentityIsNeeded(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
 	n.serve(registry, appID)
 	n.trust(appID, shop)
 	file := azureJSON(t, map[string]any{"tenantId": "adfs", "identitySystem": "adfs"})
-	n.ask(question{Image: image, Args: []string{file}}).wantFailure(1, file, "Active Directory Federation Services")
-	n.wantCalls()
+	n.ask(question{Image: image, Args: []string{file}}).WantFailure(1, file, "Active Directory Federation Services")
+	n.WantCalls()
 	n.ask(n.pod(shop, podAudience, time.Hour).question(annotated...).with(file)).wantCredential(registry, appID)
 }
 
 // Where a machine is managed by Arc, that is all that has to be said besides.
 func TestTheIdentityOfTheFileAtAzureArc(t *testing.T) {
+	t.Parallel()
 	n := bootArc(t)
 	n.ask(question{Image: image, Args: []string{azureJSON(t, nil), "--credential=azure-arc"}}).wantCredential(registry, pull.ClientID)
-	n.wantCalls(askArc, askExchange)
+	n.WantCalls(askArc, askExchange)
 }
 
 func TestTheCloudOfTheFileCounts(t *testing.T) {
+	t.Parallel()
 	for name, host := range map[string]string{
 		"AzureCloud": "example.azurecr.io", "azurepubliccloud": "example.azurecr.io", "AzureChinaCloud": "example.azurecr.cn",
 		"AzureUSGovernment": "example.azurecr.us", "AZUREUSGOVERNMENTCLOUD": "example.azurecr.us",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := bootAKS(t)
 			n.serve(host, pull.ClientID)
 			file := azureJSON(t, map[string]any{"cloud": name})
@@ -223,6 +218,7 @@ func TestTheCloudOfTheFileCounts(t *testing.T) {
 // The vendor's plugin takes an unknown cloud for the public one, and a file that
 // names nobody for one with an empty password.
 func TestAConfigurationThatSaysNothingOfUseIsAnError(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, content string
 		exit          int
@@ -239,90 +235,47 @@ func TestAConfigurationThatSaysNothingOfUseIsAnError(t *testing.T) {
 		{"empty", ``, 2, []string{"azureConfig"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootAKS(t)
 			file := cloudtest.File(t, test.content)
 			a := n.ask(question{Image: image, Args: []string{file}})
-			a.wantFailure(test.exit, append(test.says, file)...)
+			a.WantFailure(test.exit, append(test.says, file)...)
 			if strings.Contains(a.Stderr, "hunter2") {
 				t.Errorf("the secret is in the message: %s", a.Stderr)
 			}
-			n.wantCalls()
+			n.WantCalls()
 		})
 	}
 }
 
 // A node without an identity still pulls for pods that have their own.
 func TestAFileThatNamesNobodyIsNoConcernOfPods(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
 	n.serve(registry, appID)
 	n.trust(appID, shop)
 	file := azureJSON(t, map[string]any{"useManagedIdentityExtension": false})
 	q := n.pod(shop, podAudience, time.Hour).question(clientAnnotation, appID).with(file)
 	n.ask(q).wantCredential(registry, appID)
-	n.wantCalls(askEntra, askExchange)
+	n.WantCalls(askEntra, askExchange)
 }
 
 // What the operator got wrong is found before anything is asked.
 func TestAMistakeOfTheOperatorIsExitCode2(t *testing.T) {
+	t.Parallel()
 	n := bootAKS(t)
-	file := azureJSON(t, nil)
 	for _, test := range []struct {
 		name string
 		args []string
 		says string
 	}{
-		{"unknown flag", []string{"--registry-mirrors=a:b"}, "unknown flag"},
-		{"two files", []string{file, file}, "argument"},
-		{"two files, one by a flag", []string{file, "--azure-config=/etc/kubernetes/azure.json"}, "twice"},
 		{"a file that is not there", []string{"/nonexistent/azure.json"}, "/nonexistent/azure.json"},
 		{"a file by a relative name", []string{"azure.json"}, "azureConfig"},
-		{"not ours", []string{"--config", cloudtest.ConfigFile(t, "GCRCredentialProviderConfig", "")}, "ACRCredentialProviderConfig"},
-		{"unknown field", []string{"--config", configFile(t, "clientId: x\n")}, "clientId"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{Image: image, Args: test.args}).wantFailure(2, test.says)
-			n.wantCalls()
+			n.ask(question{Image: image, Args: test.args}).WantFailure(2, test.says)
+			n.WantCalls()
 		})
-	}
-}
-
-// A request is answered in its own version.
-func TestEveryVersionOfTheProtocolIsAnsweredInKind(t *testing.T) {
-	for _, version := range []string{"v1", "v1beta1", "v1alpha1"} {
-		t.Run(version, func(t *testing.T) {
-			n := bootNode(t)
-			q := question{APIVersion: "credentialprovider.kubelet.k8s.io/" + version, Image: image}
-			n.ask(q).wantCredential(registry, system.ClientID)
-			q.Image = "registry.k8s.io/pause"
-			n.ask(q).wantNothing()
-		})
-	}
-}
-
-func TestHelpShowsAConfigurationOfTheKubelet(t *testing.T) {
-	n := bootNode(t)
-	a := n.write(question{Args: []string{"--help"}}, nil)
-	if a.Exit != 0 || a.Stderr != "" {
-		t.Errorf("exit code %d, %s", a.Exit, a.Stderr)
-	}
-	for _, want := range []string{
-		"kind: CredentialProviderConfig", "- name: acr-credential-provider", `"*.azurecr.io"`, `"*.*.geo.azurecr.io"`,
-		"--azure-config", "--registry-mirror", "--credential", "--client-id", "--tenant-id", "--cloud", "--scope", "--anonymous-fallback",
-		"--ib-sni-name", "--ib-apiserver-ip", "--ib-default-client-id", "--ib-default-tenant-id", clientAnnotation,
-	} {
-		if !strings.Contains(a.Stdout, want) {
-			t.Errorf("help does not show %s", want)
-		}
-	}
-	n.wantCalls()
-}
-
-func TestTheVersionNamesThePlugin(t *testing.T) {
-	n := bootNode(t)
-	var version struct{ Name, Version string }
-	a := n.write(question{Args: []string{"--version=json"}}, nil)
-	if err := json.Unmarshal([]byte(a.Stdout), &version); err != nil || version.Name != "acr-credential-provider" || version.Version == "" {
-		t.Errorf("%q, %v", a.Stdout, err)
 	}
 }

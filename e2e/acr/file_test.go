@@ -14,6 +14,6 @@ func configFile(t *testing.T, settings string) string {
 
 // file writes a file of the operator's.
 func (n *node) file(content string) string {
-	n.t.Helper()
-	return cloudtest.File(n.t, content)
+	n.T.Helper()
+	return cloudtest.File(n.T, content)
 }

@@ -14,6 +14,7 @@ import (
 )
 
 func TestTheMachinesIdentity(t *testing.T) {
+	t.Parallel()
 	several := azure.InstanceSettings{System: &system, User: []azure.ManagedIdentity{pull, other}}
 	for _, test := range []struct {
 		name    string
@@ -29,35 +30,38 @@ func TestTheMachinesIdentity(t *testing.T) {
 		{"by resource id", several, []string{"--resource-id", pull.ResourceID}, pull.ClientID},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.serve(registry, system.ClientID, pull.ClientID)
 			n.assign(test.machine)
 			n.ask(question{Image: image, Args: test.args}).wantCredential(registry, test.want)
-			n.wantCalls(askNode)
+			n.WantCalls(askNode)
 		})
 	}
 }
 
 // Documented are texts; some agents answer numbers.
 func TestNumbersAreReadEitherWay(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.azure.Configure(func(s *azure.Settings) { s.IMDS.Numbers = true })
 	n.ask(question{Image: image}).wantCredential(registry, system.ClientID)
 }
 
 func TestTheTenantIsTold(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.ask(question{Image: image, Args: []string{"--tenant-id", tenant}}).wantCredential(registry, system.ClientID)
-	if asked := cloudtest.Summaries(n.cloud, "acr", ""); len(asked) != 1 || !strings.Contains(asked[0], `tenant "`+tenant+`"`) {
+	if asked := cloudtest.Summaries(n.Cloud, "acr", ""); len(asked) != 1 || !strings.Contains(asked[0], `tenant "`+tenant+`"`) {
 		t.Errorf("the registry was asked %q", asked)
 	}
-	n.ask(question{Image: image, Args: []string{"--tenant-id", abroad}}).wantFailure(1, registry, "401", abroad)
+	n.ask(question{Image: image, Args: []string{"--tenant-id", abroad}}).WantFailure(1, registry, "401", abroad)
 }
 
 func bootArc(t *testing.T) *node {
 	t.Helper()
 	n := bootOutside(t)
-	if err := n.azure.PlaceArc(n.cloud); err != nil {
+	if err := n.azure.PlaceArc(n.Cloud); err != nil {
 		t.Fatal(err)
 	}
 	n.azure.Configure(func(s *azure.Settings) {
@@ -68,6 +72,7 @@ func bootArc(t *testing.T) *node {
 }
 
 func TestAMachineOfAzureArc(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -78,12 +83,13 @@ func TestAMachineOfAzureArc(t *testing.T) {
 		"by resource id": {[]string{"--resource-id", pull.ResourceID}, pull.ClientID},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := bootArc(t)
 			q := question{Image: image, Args: append([]string{"--credential=azure-arc"}, test.args...)}
 			for range 2 {
 				n.ask(q).wantCredential(registry, test.want)
 			}
-			n.wantCalls(askArc, askExchange)
+			n.WantCalls(askArc, askExchange)
 		})
 	}
 }
@@ -91,37 +97,41 @@ func TestAMachineOfAzureArc(t *testing.T) {
 // An agent that knows no user-assigned identities answers the system's and does
 // not say so: that is another identity than was meant.
 func TestAnOldAgentOfAzureArcIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	n := bootArc(t)
 	n.azure.Configure(func(s *azure.Settings) { s.Arc.OldAgent = true })
 	n.ask(question{Image: image, Args: []string{"--credential=azure-arc", "--client-id", pull.ClientID}}).
-		wantFailure(1, "127.0.0.1:40342", pull.ClientID)
-	n.wantCalls(askArc)
+		WantFailure(1, "127.0.0.1:40342", pull.ClientID)
+	n.WantCalls(askArc)
 	n.ask(question{Image: image, Args: []string{"--credential=azure-arc"}}).wantCredential(registry, system.ClientID)
 }
 
 // Whoever listens in the agent's place must not have any file read to it.
 func TestOnlyAKeyOfTheAgentIsRead(t *testing.T) {
+	t.Parallel()
 	elsewhere := t.TempDir()
 	for name, change := range map[string]func(*azure.ArcSettings){
-		"in another folder":    func(s *azure.ArcSettings) { s.Folder = elsewhere },
-		"in a folder below":    func(s *azure.ArcSettings) { s.Folder = filepath.Join(azure.ArcFolder, "below") },
+		"in another directory": func(s *azure.ArcSettings) { s.Directory = elsewhere },
+		"in a directory below": func(s *azure.ArcSettings) { s.Directory = filepath.Join(azure.ArcDirectory, "below") },
 		"not named like a key": func(s *azure.ArcSettings) { s.Extension = ".txt" },
 		"too large":            func(s *azure.ArcSettings) { s.KeySize = 4097 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := bootArc(t)
-			t.Cleanup(func() { os.RemoveAll(azure.ArcFolder) })
+			t.Cleanup(func() { os.RemoveAll(azure.ArcDirectory) })
 			n.azure.Configure(func(s *azure.Settings) { change(&s.Arc) })
-			n.ask(question{Image: image, Args: []string{"--credential=azure-arc"}}).wantFailure(1, "127.0.0.1:40342", ".key")
-			n.wantCalls(askArc[:1])
+			n.ask(question{Image: image, Args: []string{"--credential=azure-arc"}}).WantFailure(1, "127.0.0.1:40342", ".key")
+			n.WantCalls(askArc[:1])
 		})
 	}
 }
 
 func TestAMachineWithoutTheAgentIsToldSo(t *testing.T) {
+	t.Parallel()
 	n := bootOutside(t)
 	a := n.ask(question{Image: image, Args: []string{"--credential=azure-arc"}})
-	a.wantFailure(1, "127.0.0.1:40342", "connection refused")
+	a.WantFailure(1, "127.0.0.1:40342", "connection refused")
 	a.WantWithin(20 * time.Second)
 }
 
@@ -131,6 +141,7 @@ func appArgs(kind string, more ...string) []string {
 }
 
 func TestAnApp(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		args func(n *node) []string
@@ -154,6 +165,7 @@ func TestAnApp(t *testing.T) {
 		}, []calls{askIMDS, askEntra, askExchange}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.assign(azure.InstanceSettings{System: &system, User: []azure.ManagedIdentity{pull}})
 			n.serve(registry, appID)
@@ -162,7 +174,7 @@ func TestAnApp(t *testing.T) {
 			for range 2 {
 				n.ask(q).wantCredential(registry, appID)
 			}
-			n.wantCalls(test.asks...)
+			n.WantCalls(test.asks...)
 		})
 	}
 }
@@ -170,30 +182,30 @@ func TestAnApp(t *testing.T) {
 // certificateFile makes a certificate of the app and the file that holds it with
 // its key.
 func (n *node) certificateFile() string {
-	n.t.Helper()
+	n.T.Helper()
 	content, err := n.certificate().PEM()
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return n.file(string(content))
 }
 
 // pfxFile is certificateFile with a password, as Windows and Key Vault export it.
 func (n *node) pfxFile() (pfx, password string) {
-	n.t.Helper()
+	n.T.Helper()
 	certificate := n.certificate()
 	content, err := pkcs12.Modern.Encode(certificate.Key, certificate.Leaf, nil, "pfx password")
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return n.file(string(content)), n.file("pfx password\n")
 }
 
 func (n *node) certificate() azure.Certificate {
-	n.t.Helper()
+	n.T.Helper()
 	certificate, err := n.azure.AddCertificate(appID)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return certificate
 }
@@ -208,6 +220,7 @@ func (n *node) trustIdentity() {
 // Without a secret anywhere: the machine's identity vouches for an app that is
 // known in the other organisation.
 func TestAManagedIdentityPullsFromAnotherTenant(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.assign(azure.InstanceSettings{User: []azure.ManagedIdentity{pull}})
 	n.trustIdentity()
@@ -215,18 +228,19 @@ func TestAManagedIdentityPullsFromAnotherTenant(t *testing.T) {
 	for _, name := range []string{abroad, "fabrikam.onmicrosoft.com"} {
 		q := question{Image: image, Args: []string{"--cache-dir=", "--credential=federated-managed-identity", "--tenant-id", name, "--client-id", appID, "--managed-identity-client-id", pull.ClientID}}
 		n.ask(q).wantCredentialOf(registry, azure.Principal{Tenant: abroad, ClientID: appID})
-		n.wantCalls(askIMDS, askEntra, askExchange)
+		n.WantCalls(askIMDS, askEntra, askExchange)
 	}
 }
 
 // The token in the file is replaced while the node runs.
 func TestAFederatedTokenIsReadAtEachFetch(t *testing.T) {
+	t.Parallel()
 	n := bootOutside(t)
 	n.serve(registry, appID)
 	n.trust(appID, shop)
 	path := cloudtest.File(t, n.pod(shop, podAudience, -time.Minute).token)
 	q := question{Image: image, Args: append(appArgs("workload-identity", "--federated-token-file", path), "--cache-dir=")}
-	n.ask(q).wantFailure(1, "AADSTS700024", path)
+	n.ask(q).WantFailure(1, "AADSTS700024", path)
 	if err := os.WriteFile(path, []byte(n.pod(shop, podAudience, time.Hour).token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +248,7 @@ func TestAFederatedTokenIsReadAtEachFetch(t *testing.T) {
 }
 
 func TestAnIdentityThatIsNotWholeIsAMistakeOfTheOperators(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	secret := cloudtest.File(t, "secret")
 	for _, test := range []struct {
@@ -262,8 +277,8 @@ func TestAnIdentityThatIsNotWholeIsAMistakeOfTheOperators(t *testing.T) {
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{Image: image, Args: test.args}).wantFailure(2, test.says)
-			n.wantCalls()
+			n.ask(question{Image: image, Args: test.args}).WantFailure(2, test.says)
+			n.WantCalls()
 		})
 	}
 }
@@ -271,6 +286,7 @@ func TestAnIdentityThatIsNotWholeIsAMistakeOfTheOperators(t *testing.T) {
 // The kubelet's own environment leaks into its plugins. Half an identity from
 // there would be worse than none.
 func TestVariablesOfOtherProgramsAreNotRead(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	q := question{Image: image, Env: []string{
 		"AZURE_CLIENT_ID=" + appID, "AZURE_TENANT_ID=" + abroad, "AZURE_CLIENT_SECRET=secret", "AZURE_FEDERATED_TOKEN_FILE=/etc/hostname",
@@ -278,5 +294,5 @@ func TestVariablesOfOtherProgramsAreNotRead(t *testing.T) {
 		"MSI_ENDPOINT=http://192.0.2.66/", "AZURE_POD_IDENTITY_AUTHORITY_HOST=http://192.0.2.66/", "AZURE_ENVIRONMENT_FILEPATH=/etc/hostname",
 	}}
 	n.ask(q).wantCredential(registry, system.ClientID)
-	n.wantCalls(askNode)
+	n.WantCalls(askNode)
 }

@@ -2,8 +2,6 @@ package acr_test
 
 import (
 	"strings"
-	"testing"
-	"time"
 )
 
 // notLoginServers are hosts of others, many of them made to be taken for a
@@ -27,50 +25,4 @@ var notLoginServers = []string{
 
 	// Closed, or not configured.
 	"foo.azurecr.de", "foo.azurecr.my.cloud",
-}
-
-// In the vendor's plugin foo.azurecr.io.evil.com gets a token of
-// foo.azurecr.io, and evilazurecr.io is sent the node's Entra token.
-func TestWhatIsNoLoginServerGetsNothingAndCausesNoCall(t *testing.T) {
-	n := bootNode(t)
-	for _, host := range append(notLoginServers, "nginx", "library/nginx") {
-		t.Run(host, func(t *testing.T) {
-			n := n.in(t)
-			n.ask(question{Image: host + "/app"}).wantNothing()
-			n.wantCalls()
-		})
-	}
-}
-
-// A pod's token goes to no one else's registry either, nor with an identity
-// binding, which the vendor's plugin would ask for any image.
-func TestWhatIsNoLoginServerGetsNoPodsTokenEither(t *testing.T) {
-	n := bootNode(t)
-	n.trust(appID, shop)
-	p := n.pod(shop, podAudience, time.Hour)
-	bindings := n.bind()
-	for _, host := range []string{"foo.azurecr.io.evil.com", "evilazurecr.io", "myregistry.azurecr.io:5000", "mcr.microsoft.com", "registry.k8s.io"} {
-		for _, args := range [][]string{nil, bindings} {
-			q := p.question(clientAnnotation, appID, tenantAnnotation, tenant).with(args...)
-			q.Image = host + "/app"
-			n.ask(q).wantNothing()
-		}
-	}
-	n.wantCalls()
-}
-
-// What no container runtime can pull is no question for Azure.
-func TestWhatIsNoReferenceIsRefusedWithoutACall(t *testing.T) {
-	n := bootNode(t)
-	for _, image := range []string{
-		"foo.azurecr.io./app", ".azurecr.io/app", "-foo.azurecr.io/app", "foo-.azurecr.io/app", "foo_bar.azurecr.io/app", "foo..geo.azurecr.io/app",
-		"user@foo.azurecr.io/app", "foo.azurecr.io@evil.com/app", "https://foo.azurecr.io/app", "foo.azurecr.io%2eevil.com/app", "foo.azurecr.io/App",
-		"foo.аzurecr.io/app", // Cyrillic
-	} {
-		t.Run(image, func(t *testing.T) {
-			n := n.in(t)
-			n.ask(question{Image: image}).wantFailure(1, "image reference")
-			n.wantCalls()
-		})
-	}
 }

@@ -10,6 +10,7 @@ import (
 // The operator says which registry is a mirror of which: what is pulled through
 // it is pulled as the node, also for pods.
 func TestAMirroredRegistryIsAnsweredWithTheTokenOfItsMirror(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, host string
 		args       []string
@@ -27,15 +28,17 @@ func TestAMirroredRegistryIsAnsweredWithTheTokenOfItsMirror(t *testing.T) {
 		{"in capitals", "MCR.microsoft.com", []string{"-r", "mcr.microsoft.com:" + registry}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.ask(question{Image: test.host + "/" + repository, Args: test.args}).wantMirrored(test.host, system.ClientID)
-			n.wantCalls(askNode)
+			n.WantCalls(askNode)
 		})
 	}
 }
 
 // The vendor's plugin compares how images begin.
 func TestAHostThatOnlyBeginsLikeAMirroredOneGetsNothing(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	for _, host := range []string{
 		"mcr.microsoft.community", "mcr.microsoft.com.evil.com", "evil-mcr.microsoft.com", "evil.mcr.microsoft.com", "mcr.microsoft.com:8443", "microsoft.com",
@@ -43,10 +46,11 @@ func TestAHostThatOnlyBeginsLikeAMirroredOneGetsNothing(t *testing.T) {
 		n.ask(question{Image: host + "/app", Args: []string{"-r", "mcr.microsoft.com:" + registry}}).wantNothing()
 	}
 	n.ask(question{Image: "registry.local/app", Args: []string{"-r", "registry.local:5000:" + registry}}).wantNothing()
-	n.wantCalls()
+	n.WantCalls()
 }
 
 func TestAMirroredImageIsPulledAsTheNodeByPodsToo(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.trust(appID, shop)
 	p := n.pod(shop, podAudience, time.Hour)
@@ -54,16 +58,17 @@ func TestAMirroredImageIsPulledAsTheNodeByPodsToo(t *testing.T) {
 		q := p.question(clientAnnotation, appID, tenantAnnotation, tenant).with(args...).with("-r", "mcr.microsoft.com:"+registry, "--cache-dir=")
 		q.Image = "mcr.microsoft.com/" + repository
 		n.ask(q).wantMirrored("mcr.microsoft.com", system.ClientID)
-		n.wantCalls(askNode)
+		n.WantCalls(askNode)
 	}
 	// An image that names the mirror itself is the pod's own.
 	n.serve(registry, appID)
 	n.ask(p.question(clientAnnotation, appID, tenantAnnotation, tenant).with("-r", "mcr.microsoft.com:"+registry)).wantCredential(registry, appID)
-	n.wantCalls(askEntra, askExchange)
+	n.WantCalls(askEntra, askExchange)
 }
 
 // The mirror may have an identity of its own, which is the node's there.
 func TestTheIdentityOfAMirrorIsThatOfItsRegistry(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.assign(azure.InstanceSettings{System: &system, User: []azure.ManagedIdentity{pull}})
 	n.serve(registry, pull.ClientID)
@@ -73,6 +78,7 @@ func TestTheIdentityOfAMirrorIsThatOfItsRegistry(t *testing.T) {
 
 // Vendors' templates write an empty one where there is none.
 func TestAnEmptyMirrorIsNone(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.ask(question{Image: image, Args: []string{"--registry-mirror="}}).wantCredential(registry, system.ClientID)
 	n.ask(question{Image: "mcr.microsoft.com/app", Args: []string{"--registry-mirror="}}).wantNothing()
@@ -80,16 +86,18 @@ func TestAnEmptyMirrorIsNone(t *testing.T) {
 
 // A password is of one host: nothing that stands for it is told.
 func TestALoginIsNotForMirrorsAndAliases(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	config := configFile(t, "registries:\n  admin.azurecr.io:\n    login: {username: admin, passwordFile: "+n.file("Passw0rd")+"}\n")
 	n.ask(question{Image: "mcr.microsoft.com/app", Args: []string{"--config", config, "-r", "mcr.microsoft.com:admin.azurecr.io"}}).
-		wantFailure(2, "registryMirrors", "admin.azurecr.io", "for that host alone")
+		WantFailure(2, "registryMirrors", "admin.azurecr.io", "for that host alone")
 	n.ask(question{Image: "images.example.com/app", Args: []string{"--config", config, "--alias", "images.example.com=admin.azurecr.io"}}).
-		wantFailure(1, "images.example.com", "admin.azurecr.io", "for that host alone")
-	n.wantCalls()
+		WantFailure(1, "images.example.com", "admin.azurecr.io", "for that host alone")
+	n.WantCalls()
 }
 
 func TestAMirrorHasToBeALoginServer(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	for _, mirror := range []string{
 		"mcr.microsoft.com", "mcr.microsoft.com:", ":" + registry, "mcr.microsoft.com:" + registry + "/AKS", "mcr.microsoft.com:evil.com/" + registry, "mcr.microsoft.com:evil.com", "mcr.microsoft.com:evilazurecr.io",
@@ -97,8 +105,8 @@ func TestAMirrorHasToBeALoginServer(t *testing.T) {
 	} {
 		t.Run(mirror, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{Image: "mcr.microsoft.com/app", Args: []string{"-r", mirror}}).wantFailure(2, "irror")
-			n.wantCalls()
+			n.ask(question{Image: "mcr.microsoft.com/app", Args: []string{"-r", mirror}}).WantFailure(2, "irror")
+			n.WantCalls()
 		})
 	}
 }

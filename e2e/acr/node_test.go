@@ -1,7 +1,6 @@
 package acr_test
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -38,8 +37,7 @@ var (
 
 // node is a machine that has just booted: nothing is cached.
 type node struct {
-	t     *testing.T
-	cloud *cloud.Cloud
+	cloudtest.Runner
 	azure *azure.Fake
 }
 
@@ -48,7 +46,7 @@ type node struct {
 func bootNode(t *testing.T) *node {
 	t.Helper()
 	n := bootOutside(t)
-	if err := n.azure.PlaceIMDS(n.cloud); err != nil {
+	if err := n.azure.PlaceIMDS(n.Cloud); err != nil {
 		t.Fatal(err)
 	}
 	n.assign(azure.InstanceSettings{System: &system})
@@ -59,14 +57,8 @@ func bootNode(t *testing.T) *node {
 // bootOutside starts a machine that reaches Entra and is not in Azure.
 func bootOutside(t *testing.T) *node {
 	t.Helper()
-	// Go repeats a test's old result unless a file that the test looked at
-	// has changed.
-	if _, err := os.Stat(plugin); err != nil {
-		t.Fatal(err)
-	}
-	c := cloudtest.New(t)
-	n := &node{t: t, cloud: c, azure: azure.New(c.Calls, c.Faults)}
-	n.azure.Issuer = cluster
+	c := cloudtest.Apart(t)
+	n := &node{Runner: cloudtest.Runner{T: t, Cloud: c, Plugin: plugin}, azure: azure.New(c.Calls, c.Faults)}
 	n.azure.AddTenant(azure.Tenant{ID: abroad, Domain: "fabrikam.onmicrosoft.com", Cloud: azure.Public})
 	if err := n.azure.PlaceEntra(c); err != nil {
 		t.Fatal(err)
@@ -76,7 +68,9 @@ func bootOutside(t *testing.T) *node {
 
 // in is the node as a subtest sees it.
 func (n *node) in(t *testing.T) *node {
-	return &node{t: t, cloud: n.cloud, azure: n.azure}
+	inner := *n
+	inner.T = t
+	return &inner
 }
 
 // assign gives the machine identities, in Azure.
@@ -86,16 +80,16 @@ func (n *node) assign(identities azure.InstanceSettings) {
 
 // serve makes a registry from which identities of the home tenant may pull.
 func (n *node) serve(host string, clientIDs ...string) {
-	n.t.Helper()
+	n.T.Helper()
 	n.serveRegistry(azure.Registry{Hosts: []string{host}, Roles: pullers(tenant, clientIDs...)})
 }
 
 // serveRegistry makes a registry at its hosts.
 func (n *node) serveRegistry(r azure.Registry) {
-	n.t.Helper()
+	n.T.Helper()
 	n.azure.AddRegistry(r)
-	if err := n.azure.PlaceRegistries(n.cloud, r.Hosts...); err != nil {
-		n.t.Fatal(err)
+	if err := n.azure.PlaceRegistries(n.Cloud, r.Hosts...); err != nil {
+		n.T.Fatal(err)
 	}
 }
 
@@ -110,7 +104,7 @@ func pullers(tenant string, clientIDs ...string) []azure.Role {
 
 // secretFile makes an app and a file with its secret.
 func (n *node) secretFile(app azure.App) string {
-	n.t.Helper()
+	n.T.Helper()
 	n.azure.AddApp(app)
 	return n.file(n.azure.AddSecret(app.ClientID, time.Hour) + "\n")
 }
@@ -143,13 +137,6 @@ func askExchangeAt(host string) calls { return calls{"acr Exchange " + host} }
 // askScopedAt is one question for a token for one repository.
 func askScopedAt(host string) calls { return calls{"acr GetAccessToken " + host} }
 
-// wantCalls fails the test unless the cloud was asked exactly that since the
-// last time.
-func (n *node) wantCalls(want ...calls) {
-	n.t.Helper()
-	cloudtest.WantCalls(n.t, n.cloud, want...)
-}
-
 // configured is a change of the fake's settings.
 func configured(change func(*azure.Settings)) func(*node) {
 	return func(n *node) { n.azure.Configure(change) }
@@ -157,5 +144,5 @@ func configured(change func(*azure.Settings)) func(*node) {
 
 // struck is a fault of every call of a service.
 func struck(service string, fault cloud.Fault) func(*node) {
-	return func(n *node) { n.cloud.Faults.Always(service, "", fault) }
+	return func(n *node) { n.Cloud.Faults.Always(service, "", fault) }
 }

@@ -7,12 +7,13 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/azure"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
 const (
-	clientAnnotation = "kubernetes.azure.com/acr-client-id"
-	tenantAnnotation = "kubernetes.azure.com/acr-tenant-id"
+	clientAnnotation = azure.ClientAnnotation
+	tenantAnnotation = azure.TenantAnnotation
 
 	// podAudience is whom the kubelet's tokens are for that go to Entra.
 	podAudience = "api://AzureADTokenExchange"
@@ -21,21 +22,8 @@ const (
 	bindingIP  = "192.0.2.40"
 )
 
-// cluster signs the tokens of all tests' pods: to make a key takes longer than
-// most tests do.
-var cluster = oidc.NewIssuer("https://eastus.oic.prod-aks.azure.com/" + tenant + "/5f8f4b1e-6f5c-4c56-9d3a-1f0e2d3c4b5a/")
-
 // Two workloads.
-var (
-	shop = oidc.ServiceAccount{
-		Namespace: "shop", Name: "web", UID: "8f0e1b1c-3c4f-4b55-9a1d-0c3f6a1f2b10",
-		Pod: "web-0", PodUID: "5d8c7a52-6e0b-4d2e-8f33-1b2a9c4d5e6f", Node: "node1", NodeUID: "0b1c2d3e-4f50-4162-9374-85960718293a",
-	}
-	batch = oidc.ServiceAccount{
-		Namespace: "jobs", Name: "batch", UID: "c2a3b4c5-d6e7-4890-a1b2-c3d4e5f60718",
-		Pod: "batch-0", PodUID: "11f2e3d4-c5b6-47a8-9988-776655443322", Node: "node1", NodeUID: "0b1c2d3e-4f50-4162-9374-85960718293a",
-	}
-)
+var shop, batch = fake.Shop, fake.Jobs
 
 // pod is a pod with a token as the kubelet gets it.
 type pod struct {
@@ -44,10 +32,10 @@ type pod struct {
 }
 
 func (n *node) pod(account oidc.ServiceAccount, audience string, life time.Duration) pod {
-	n.t.Helper()
+	n.T.Helper()
 	token, err := n.azure.Issuer.Token(account, audience, life)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return pod{account, token}
 }
@@ -56,7 +44,7 @@ func (n *node) pod(account oidc.ServiceAccount, audience string, life time.Durat
 func (n *node) trust(clientID string, accounts ...oidc.ServiceAccount) {
 	app := azure.App{ClientID: clientID, Tenants: []string{tenant, abroad}}
 	for _, account := range accounts {
-		app.Federated = append(app.Federated, azure.FederatedCredential{Issuer: cluster.URL, Subject: account.Subject(), Audience: podAudience})
+		app.Federated = append(app.Federated, azure.FederatedCredential{Issuer: n.azure.Issuer.URL, Subject: account.Subject(), Audience: podAudience})
 	}
 	n.azure.AddApp(app)
 }
@@ -88,13 +76,13 @@ func (q question) with(args ...string) question {
 // bind makes the endpoint of identity bindings and returns the arguments that
 // name it.
 func (n *node) bind() []string {
-	n.t.Helper()
+	n.T.Helper()
 	authority, err := cloud.NewAuthority()
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
-	if err := n.azure.PlaceIdentityBinding(n.cloud, authority, netip.MustParseAddr(bindingIP), bindingSNI); err != nil {
-		n.t.Fatal(err)
+	if err := n.azure.PlaceIdentityBinding(n.Cloud, authority, netip.MustParseAddr(bindingIP), bindingSNI); err != nil {
+		n.T.Fatal(err)
 	}
 	return []string{"--ib-sni-name", bindingSNI, "--ib-apiserver-ip", bindingIP, "--ib-ca-file", n.file(string(authority.PEM()))}
 }

@@ -12,6 +12,7 @@ import (
 // Registries of other teams, tenants and clouds, each with the identity that may
 // pull from it.
 func TestRegistriesWithIdentitiesOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.assign(azure.InstanceSettings{System: &system, User: []azure.ManagedIdentity{pull}})
 	n.serve("team.azurecr.io", pull.ClientID)
@@ -49,13 +50,14 @@ registries:
 		{"TEAM.azurecr.io:443", azure.Principal{Tenant: tenant, ClientID: pull.ClientID}, nil},
 	} {
 		n.ask(question{Image: test.host + "/" + repository, Args: []string{"--config", config}}).wantCredentialOf(test.host, test.want)
-		n.wantCalls(test.asks...)
+		n.WantCalls(test.asks...)
 	}
 }
 
 // The admin user, a registry's own token, a service principal that logs in
 // itself: a plain password, for that host alone.
 func TestARegistryWithAPlainLogin(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	password := cloudtest.File(t, "Passw0rd+/==\n")
 	n.serveRegistry(azure.Registry{Hosts: []string{"admin.azurecr.io"}, Logins: []azure.Login{{Username: "admin", Password: "Passw0rd+/=="}}})
@@ -68,27 +70,28 @@ func TestARegistryWithAPlainLogin(t *testing.T) {
 	if keep > 5*time.Minute {
 		t.Errorf("the kubelet keeps for %s a password that may be changed", keep)
 	}
-	n.wantCalls()
+	n.WantCalls()
 
 	// It is nobody else's.
 	n.ask(question{Image: image, Args: q.Args}).wantCredential(registry, system.ClientID)
-	n.wantCalls(askNode)
+	n.WantCalls(askNode)
 	pod := n.pod(shop, podAudience, time.Hour)
 	q.Token = pod.token
-	n.ask(q).wantFailure(1, "shop/web", "--node-fallback")
+	n.ask(q).WantFailure(1, "shop/web", "--node-fallback")
 	if got, _ := n.ask(q.with("--node-fallback")).WantLogin("Admin.azurecr.io", "admin"); got != shown {
 		t.Error("another password with --node-fallback")
 	}
-	n.wantCalls()
+	n.WantCalls()
 
 	if err := os.Remove(password); err != nil {
 		t.Fatal(err)
 	}
-	n.ask(question{Image: "admin.azurecr.io/app", Args: append([]string{"--cache-dir="}, q.Args...)}).wantFailure(1, password, "no such file")
+	n.ask(question{Image: "admin.azurecr.io/app", Args: append([]string{"--cache-dir="}, q.Args...)}).WantFailure(1, password, "no such file")
 }
 
 // An entry is the node's identity for a registry, and no pod's.
 func TestAPodIsNotLentTheIdentityOfARegistry(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	n.assign(azure.InstanceSettings{System: &system, User: []azure.ManagedIdentity{pull}})
 	n.serve("team.azurecr.io", pull.ClientID, appID)
@@ -97,14 +100,15 @@ func TestAPodIsNotLentTheIdentityOfARegistry(t *testing.T) {
 	p := n.pod(shop, podAudience, time.Hour)
 	q := p.question().with("--config", config)
 	q.Image = "team.azurecr.io/" + repository
-	n.ask(q).wantFailure(1, "shop/web")
-	n.wantCalls()
+	n.ask(q).WantFailure(1, "shop/web")
+	n.WantCalls()
 	n.ask(q.annotated(clientAnnotation, appID, tenantAnnotation, tenant)).wantCredential("team.azurecr.io", appID)
-	n.wantCalls(askEntra, askExchangeAt("team.azurecr.io"))
+	n.WantCalls(askEntra, askExchangeAt("team.azurecr.io"))
 	n.ask(q.with("--node-fallback")).wantCredential("team.azurecr.io", pull.ClientID)
 }
 
 func TestAnEntryThatIsNotWholeIsAMistakeOfTheOperators(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	for name, entry := range map[string]string{
 		"no login server": "evil.com: {clientID: " + pull.ClientID + "}",
@@ -120,8 +124,8 @@ func TestAnEntryThatIsNotWholeIsAMistakeOfTheOperators(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := n.in(t)
-			n.ask(question{Image: image, Args: []string{"--config", configFile(t, "registries:\n  "+entry+"\n")}}).wantFailure(2, "registries")
-			n.wantCalls()
+			n.ask(question{Image: image, Args: []string{"--config", configFile(t, "registries:\n  "+entry+"\n")}}).WantFailure(2, "registries")
+			n.WantCalls()
 		})
 	}
 }

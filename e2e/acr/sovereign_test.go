@@ -11,7 +11,7 @@ var sovereignApp = azure.Principal{Tenant: sovereignTenant, ClientID: appID}
 // sovereign is the question of a node that is an app in a cloud, for an image
 // of one of its registries.
 func (n *node) sovereign(cloud azure.Cloud, server string) (q question, host string) {
-	n.t.Helper()
+	n.T.Helper()
 	n.azure.AddTenant(azure.Tenant{ID: sovereignTenant, Cloud: cloud})
 	file := n.secretFile(azure.App{ClientID: appID, Tenants: []string{sovereignTenant}})
 	n.serveRegistry(azure.Registry{Hosts: []string{server}, Tenant: sovereignTenant, Roles: pullers(sovereignTenant, appID)})

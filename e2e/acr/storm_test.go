@@ -1,7 +1,6 @@
 package acr_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -14,28 +13,17 @@ import (
 // storm asks everything at once, and fails the test unless every run fails with
 // the registry's refusal in time.
 func (n *node) storm(questions []question) {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), cloudtest.Patience)
+	n.T.Helper()
+	ctx, cancel := context.WithTimeout(n.T.Context(), cloudtest.Patience)
 	defer cancel()
 	var runs []*cloudtest.Invocation
 	for _, q := range questions {
-		command := cloudtest.Question(q).Command(ctx, plugin)
-		command.Stdin = bytes.NewReader(cloudtest.Question(q).Request(n.t))
-		runs = append(runs, cloudtest.Start(n.t, command))
+		runs = append(runs, n.Begin(ctx, cloudtest.Question(q)))
 	}
 	for _, run := range runs {
 		a := answer{run.Answer(), n}
-		a.wantFailure(1, "status 401", "AcrPull")
+		a.WantFailure(1, "status 401", "AcrPull")
 		a.WantWithin(20 * time.Second)
-	}
-}
-
-// wantAtMost fails the test if a service was asked more often than that.
-func (n *node) wantAtMost(most int, service, operation string) {
-	n.t.Helper()
-	asked := n.cloud.Calls.Count(service, operation)
-	if asked > most {
-		n.t.Errorf("%s %s was asked for %d times, want at most %d", service, operation, asked, most)
 	}
 }
 
@@ -43,6 +31,7 @@ func (n *node) wantAtMost(most int, service, operation string) {
 // is refused is not asked for by everyone. A refusal is believed for some seconds,
 // which a slow machine may take.
 func TestAStormWithoutARole(t *testing.T) {
+	t.Parallel()
 	const registries, images = 8, 5
 	for name, test := range map[string]struct {
 		prepare           func(n *node)
@@ -58,6 +47,7 @@ func TestAStormWithoutARole(t *testing.T) {
 		}, 1, 3 * registries},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			var questions []question
 			for i := range registries {
@@ -67,33 +57,34 @@ func TestAStormWithoutARole(t *testing.T) {
 					questions = append(questions, question{Image: fmt.Sprintf("%s/app-%d", host, j)})
 				}
 			}
-			if test.prepare(n); n.cloud.Calls.Count("imds", "") > 0 {
-				cloudtest.AgeCache(t, 2*time.Minute)
-				n.cloud.Calls.Reset()
+			if test.prepare(n); n.Cloud.Calls.Count("imds", "") > 0 {
+				cloudtest.AgeCache(t, n.Cloud, 2*time.Minute)
+				n.Cloud.Calls.Reset()
 			}
 			n.storm(questions)
-			n.wantAtMost(test.tokens, "imds", "GetToken")
-			n.wantAtMost(test.exchanges, "acr", "Exchange")
+			n.WantAtMost(test.tokens, "imds", "GetToken")
+			n.WantAtMost(test.exchanges, "acr", "Exchange")
 		})
 	}
 }
 
 // The same by repository, where two kinds of tokens are kept and renewed.
 func TestAStormWithoutARoleByRepository(t *testing.T) {
+	t.Parallel()
 	const images = 30
 	n := bootNode(t)
 	n.azure.AddRegistry(azure.Registry{Hosts: []string{registry}, ABAC: true, Roles: []azure.Role{
 		{Name: azure.RepositoryReader, Principal: azure.Principal{Tenant: tenant, ClientID: system.ClientID}, Repositories: []string{repository}},
 	}})
 	n.scoped(question{Image: image}, registry, repository, system.ClientID)
-	cloudtest.AgeCache(t, 2*time.Minute)
-	n.cloud.Calls.Reset()
+	cloudtest.AgeCache(t, n.Cloud, 2*time.Minute)
+	n.Cloud.Calls.Reset()
 	var questions []question
 	for i := range images {
 		questions = append(questions, question{Image: fmt.Sprintf("%s/other/app-%d", registry, i), Args: []string{"--scope=repository"}})
 	}
 	n.storm(questions)
-	n.wantAtMost(0, "imds", "GetToken")
-	n.wantAtMost(1, "acr", "Exchange")
-	n.wantAtMost(2*images, "acr", "GetAccessToken")
+	n.WantAtMost(0, "imds", "GetToken")
+	n.WantAtMost(1, "acr", "Exchange")
+	n.WantAtMost(2*images, "acr", "GetAccessToken")
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"sync"
 	"time"
 )
@@ -66,8 +67,8 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
-// Certificate issues a server certificate for one DNS name, the same one
-// every time it is asked.
+// Certificate issues a server certificate for one DNS name or IP address, the
+// same one every time it is asked.
 func (a *Authority) Certificate(name string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -80,6 +81,9 @@ func (a *Authority) Certificate(name string) (*tls.Certificate, error) {
 		return nil, err
 	}
 	template.DNSNames = []string{name}
+	if address := net.ParseIP(name); address != nil {
+		template.DNSNames, template.IPAddresses = nil, []net.IP{address}
+	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 

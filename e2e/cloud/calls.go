@@ -16,6 +16,7 @@ type Call struct {
 	Operation string    // as the cloud's own documentation calls it
 	Host      string    // the host that was asked, as the request named it
 	Summary   string    // who asked for what, without secrets
+	Protocol  string    // that it was asked by, such as "HTTP/1.1"; empty: not HTTP
 	Status    int       // HTTP status; 0: no answer was given, or not yet
 }
 

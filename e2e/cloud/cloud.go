@@ -26,26 +26,48 @@ import (
 	"time"
 )
 
-// Cloud is one set of fake services in the namespace that Enter made. A
-// namespace holds one Cloud at a time: its authority is the one that programs
-// started in the namespace trust.
+// Cloud is one set of fake services in a namespace, which holds one Cloud at a
+// time: its authority is the one that programs started in the namespace trust.
 type Cloud struct {
 	Calls     *Calls     // everything that was asked, in order of arrival
 	Faults    *Faults    // what goes wrong, and with which calls
 	Authority *Authority // issues the certificates of ServeTLS
 
+	thread  *thread // nil: the namespace is that of the whole program
 	hosts   *hostsFile
 	serving sync.WaitGroup
+	http2   bool
 
 	mu      sync.Mutex
 	closers []io.Closer
 	fronts  map[netip.Addr]*front
 }
 
-// New makes an empty cloud: no names exist, and every look-up is answered
-// "no such name" and journalled as service "dns". It returns an error that is
-// ErrUnsupported when the program has not entered a namespace.
-func New() (*Cloud, error) {
+// New makes an empty cloud in the namespace that Enter made: no names exist, and
+// every look-up is answered "no such name" and journalled as service "dns". It
+// returns an error that is ErrUnsupported when the program has not entered a
+// namespace.
+func New() (*Cloud, error) { return open(nil) }
+
+// Apart makes an empty cloud like New, in a namespace of its own: any number of
+// them may be there at the same time. A program is in the namespace that Start
+// starts, and this program is not.
+func Apart() (*Cloud, error) {
+	if !entered() {
+		return nil, fmt.Errorf("%w: the program has not entered one", ErrUnsupported)
+	}
+	thread, err := newThread()
+	if err != nil {
+		return nil, err
+	}
+	cloud, err := open(thread)
+	if err != nil {
+		thread.end()
+	}
+	return cloud, err
+}
+
+func open(thread *thread) (*Cloud, error) {
 	if !entered() {
 		return nil, fmt.Errorf("%w: the program has not entered one", ErrUnsupported)
 	}
@@ -53,10 +75,10 @@ func New() (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(bundlePath, authority.PEM(), 0o644); err != nil {
+	if err := os.WriteFile(thread.path(bundlePath), authority.PEM(), 0o644); err != nil {
 		return nil, fmt.Errorf("cloud: trust the authority: %w", err)
 	}
-	hosts, err := openHosts(hostsPath)
+	hosts, err := openHosts(thread.path(hostsPath))
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +86,7 @@ func New() (*Cloud, error) {
 		Calls:     &Calls{},
 		Faults:    &Faults{},
 		Authority: authority,
+		thread:    thread,
 		hosts:     hosts,
 		fronts:    map[netip.Addr]*front{},
 	}
@@ -86,14 +109,15 @@ func (c *Cloud) Close() error {
 		failures = append(failures, closer.Close())
 	}
 	c.serving.Wait()
-	failures = append(failures, c.hosts.restore(), os.Truncate(bundlePath, 0))
+	failures = append(failures, c.hosts.restore(), os.Truncate(c.Path(bundlePath), 0))
+	c.thread.end()
 	return errors.Join(failures...)
 }
 
 // AddAddress gives the loopback interface one more address. An address that
 // is there already is no error.
 func (c *Cloud) AddAddress(ip netip.Addr) error {
-	if err := addLoopbackAddress(ip); err != nil {
+	if err := c.thread.do(func() error { return addLoopbackAddress(ip) }); err != nil {
 		return fmt.Errorf("cloud: add address %s: %w", ip, err)
 	}
 	return nil
@@ -108,6 +132,16 @@ func (c *Cloud) AddHosts(ip netip.Addr, names ...string) error {
 func (c *Cloud) IPv6() bool {
 	_, err := os.Stat("/proc/net/if_inet6")
 	return err == nil
+}
+
+// WriteFile puts a file on the machine, where only the programs in the namespace
+// find it, and returns its path.
+func (c *Cloud) WriteFile(name string, content []byte) (path string, err error) {
+	path = OwnDir + "/" + name
+	if err := os.WriteFile(c.Path(path), content, 0o600); err != nil {
+		return "", fmt.Errorf("cloud: %w", err)
+	}
+	return path, nil
 }
 
 // Serve answers plain HTTP at an address and port, which it adds first.
@@ -125,18 +159,26 @@ func (c *Cloud) listen(at netip.AddrPort) (net.Listener, error) {
 	if err := c.AddAddress(at.Addr()); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", at.String())
+	var listener net.Listener
+	err := c.thread.do(func() (err error) {
+		listener, err = net.Listen("tcp", at.String())
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cloud: %w", err)
 	}
 	return listener, nil
 }
 
-// run serves HTTP/1.1, the only version that lets a fault take the bare
+// SpeakHTTP2 lets what is served by TLS from now on speak HTTP/2, too. A fault
+// can then not reset a connection: HTTP/1.1 alone lets it take the bare
 // connection away from under a call.
+func (c *Cloud) SpeakHTTP2() { c.http2 = true }
+
 func (c *Cloud) run(listener net.Listener, handler http.Handler) {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(c.http2)
 	server := &http.Server{
 		Handler:           handler,
 		Protocols:         &protocols,
@@ -145,6 +187,15 @@ func (c *Cloud) run(listener net.Listener, handler http.Handler) {
 	}
 	c.closeLater(server)
 	c.serving.Go(func() { _ = server.Serve(listener) })
+}
+
+// Settle returns when nobody is connected to the cloud any more, or after a
+// second: a program that has ended may have asked something at the last moment
+// that has not been journalled yet.
+func (c *Cloud) Settle() {
+	for deadline := time.Now().Add(time.Second); c.thread.connected() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (c *Cloud) closeLater(closer io.Closer) {

@@ -21,14 +21,15 @@ const (
 	// agentsPath is emptied for the namespace: clouds' agents keep there what
 	// proves that a program is on the machine.
 	agentsPath = "/var/opt"
-	// ownPath holds the files that are bound over the machine's.
-	ownPath = runPath + "/cloud"
+	// OwnDir holds the files that are bound over the machine's, and those that
+	// WriteFile puts there.
+	OwnDir = runPath + "/cloud"
 	// hostsPath is bound over the file of static names.
-	hostsPath = ownPath + "/hosts"
+	hostsPath = OwnDir + "/hosts"
 	// resolverPath is bound over the resolver's configuration.
-	resolverPath = ownPath + "/resolv.conf"
+	resolverPath = OwnDir + "/resolv.conf"
 	// trustPath is emptied for the namespace but for the bundle, since Go
-	// trusts every certificate it finds in the folder.
+	// trusts every certificate it finds in the directory.
 	trustPath  = "/etc/ssl/certs"
 	bundlePath = trustPath + "/ca-certificates.crt"
 )

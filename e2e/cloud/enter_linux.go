@@ -98,7 +98,7 @@ func exitCode(state *os.ProcessState) int {
 }
 
 func mountNamespace() (string, error) {
-	return os.Readlink("/proc/self/ns/mnt")
+	return os.Readlink("/proc/thread-self/ns/mnt")
 }
 
 // permitted marks the errors with which kernels and security modules refuse

@@ -14,3 +14,5 @@ func Enter() error {
 }
 
 func addLoopbackAddress(netip.Addr) error { return ErrUnsupported }
+
+func newThread() (*thread, error) { return nil, ErrUnsupported }

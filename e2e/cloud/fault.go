@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Fault is what happens to a call instead of its ordinary answer: a Refusal,
-// Slow, Hang, Reset or a Garble.
+// Fault is what happens to a call instead of its ordinary answer: a Refusal, a
+// Redirect, Slow, Hang, Stall, Reset or a Garble.
 type Fault interface {
 	// strike reports whether the call is over.
 	strike(s *Service, x *Exchange, r *Request) bool
@@ -47,6 +47,14 @@ func (f Refusal) strike(s *Service, x *Exchange, r *Request) bool {
 	return true
 }
 
+// Redirect sends a call elsewhere, with its method and body.
+type Redirect struct{ To string }
+
+func (f Redirect) strike(_ *Service, x *Exchange, r *Request) bool {
+	http.Redirect(x, r.Request, f.To, http.StatusTemporaryRedirect)
+	return true
+}
+
 // Slow delays a call and lets it go on.
 type Slow struct{ Delay time.Duration }
 
@@ -63,6 +71,18 @@ func (f Slow) strike(_ *Service, _ *Exchange, r *Request) bool {
 type Hang struct{}
 
 func (Hang) strike(_ *Service, _ *Exchange, r *Request) bool {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler) // returning would answer with success, if somebody is still there
+}
+
+// Stall begins an answer and never ends it.
+type Stall struct{}
+
+func (Stall) strike(_ *Service, x *Exchange, r *Request) bool {
+	x.Header().Set("Content-Length", "1000")
+	x.WriteHeader(http.StatusOK)
+	_, _ = x.Write([]byte(`{"`)) // the client may have left
+	_ = http.NewResponseController(x).Flush()
 	<-r.Context().Done()
 	return true
 }

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// ask posts to a service and returns what came of it.
-func ask(t *testing.T, url string) (status int, body []byte, header http.Header, err error) {
+// ask posts to a service, with some patience, and returns what came of it.
+func ask(t *testing.T, url string, patience time.Duration) (status int, body []byte, header http.Header, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("hello"))
 	if err != nil {
@@ -44,9 +44,12 @@ func TestFaults(t *testing.T) {
 			check: func(body []byte, header http.Header) bool {
 				return string(body) == "Throttled" && header.Get("Retry-After") == "2"
 			}},
+		{name: "redirect", fault: Redirect{To: "http://127.0.0.1:1/"}, err: syscall.ECONNREFUSED},
 		{name: "slow", fault: Slow{50 * time.Millisecond}, status: 200,
 			check: func(body []byte, _ http.Header) bool { return string(body) == "hello" }},
 		{name: "hang", fault: Hang{}, err: context.DeadlineExceeded},
+		{name: "stall", fault: Stall{}, status: 200, err: context.DeadlineExceeded,
+			check: func(body []byte, _ http.Header) bool { return string(body) == `{"` }},
 		{name: "reset", fault: Reset{}, err: syscall.ECONNRESET},
 		{name: "empty", fault: Empty, status: 200,
 			check: func(body []byte, _ http.Header) bool { return len(body) == 0 }},
@@ -64,7 +67,11 @@ func TestFaults(t *testing.T) {
 			defer server.Close()
 			faults.First(1, "echo", "Echo", test.fault)
 
-			status, body, header, err := ask(t, server.URL)
+			patience := 20 * time.Second
+			if test.fault == (Hang{}) || test.fault == (Stall{}) {
+				patience = 300 * time.Millisecond
+			}
+			status, body, header, err := ask(t, server.URL, patience)
 			if !errors.Is(err, test.err) || status != test.status {
 				t.Errorf("status %d, error %v; want %d, %v", status, err, test.status, test.err)
 			}
@@ -75,7 +82,7 @@ func TestFaults(t *testing.T) {
 				t.Errorf("journal:\n%s", calls.String())
 			}
 
-			if status, body, _, err := ask(t, server.URL); status != 200 || string(body) != "hello" || err != nil {
+			if status, body, _, err := ask(t, server.URL, 20*time.Second); status != 200 || string(body) != "hello" || err != nil {
 				t.Errorf("the call after the fault: %d %q %v", status, body, err)
 			}
 		})
@@ -125,7 +132,7 @@ func TestACallIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 	faults.Always("echo", "", Hang{})
 	server := httptest.NewServer(echo(&calls, &faults))
 	defer server.Close()
-	if _, _, _, err := ask(t, server.URL); err == nil {
+	if _, _, _, err := ask(t, server.URL, 300*time.Millisecond); err == nil {
 		t.Fatal("a hanging call was answered")
 	}
 	if all := calls.All(); len(all) != 1 || all[0].Status != 0 {

@@ -52,7 +52,11 @@ func (c *Cloud) front(ip netip.Addr, authority *Authority) (*front, error) {
 	c.mu.Lock()
 	c.fronts[ip] = opened
 	c.mu.Unlock()
-	c.run(tls.NewListener(listener, &tls.Config{GetCertificate: opened.certificate}), opened)
+	config := &tls.Config{GetCertificate: opened.certificate}
+	if c.http2 {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	c.run(tls.NewListener(listener, config), opened)
 	return opened, nil
 }
 

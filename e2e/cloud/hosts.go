@@ -14,7 +14,8 @@ type hostsFile struct {
 	path     string
 	original []byte
 
-	mu sync.Mutex
+	mu    sync.Mutex
+	names map[string]netip.Addr // the first address of each, by lower-case name
 }
 
 func openHosts(path string) (*hostsFile, error) {
@@ -22,7 +23,7 @@ func openHosts(path string) (*hostsFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cloud: hosts: %w", err)
 	}
-	return &hostsFile{path: path, original: original}, nil
+	return &hostsFile{path: path, original: original, names: map[string]netip.Addr{}}, nil
 }
 
 // add appends one line a name: resolvers limit the length of a line.
@@ -33,6 +34,11 @@ func (h *hostsFile) add(ip netip.Addr, names []string) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, name := range names {
+		if _, ok := h.names[strings.ToLower(name)]; !ok {
+			h.names[strings.ToLower(name)] = ip
+		}
+	}
 	file, err := os.OpenFile(h.path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("cloud: hosts: %w", err)
@@ -42,6 +48,20 @@ func (h *hostsFile) add(ip netip.Addr, names []string) error {
 		return fmt.Errorf("cloud: hosts: %w", err)
 	}
 	return nil
+}
+
+// find is the address of a name, or of an address.
+func (h *hostsFile) find(name string) (netip.Addr, error) {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ip, ok := h.names[strings.ToLower(name)]
+	if !ok {
+		return netip.Addr{}, fmt.Errorf("cloud: no such name: %s", name)
+	}
+	return ip, nil
 }
 
 func (h *hostsFile) restore() error {

@@ -11,7 +11,11 @@ import (
 // name": names that exist are in the hosts file, which is read first. What
 // was looked up is journalled under the type of the record, "A" or "AAAA".
 func (c *Cloud) serveNames() error {
-	socket, err := net.ListenPacket("udp", "127.0.0.1:53")
+	var socket net.PacketConn
+	err := c.thread.do(func() (err error) {
+		socket, err = net.ListenPacket("udp", "127.0.0.1:53")
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("cloud: name server: %w", err)
 	}

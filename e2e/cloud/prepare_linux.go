@@ -35,12 +35,12 @@ func prepare(outside string) error {
 	if err := mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE); err != nil {
 		return err
 	}
-	for _, folder := range []string{runPath, trustPath} {
-		if err := mount("tmpfs", folder, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV); err != nil {
+	for _, directory := range []string{runPath, trustPath} {
+		if err := mount("tmpfs", directory, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV); err != nil {
 			return err
 		}
 	}
-	// Not every machine has the folder.
+	// Not every machine has the directory.
 	if err := mount("tmpfs", agentsPath, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -56,7 +56,7 @@ func prepare(outside string) error {
 }
 
 // replace binds a file with the given content over target, which it creates
-// when the folder that held it has just been emptied.
+// when the directory that held it has just been emptied.
 func replace(target, source string, content []byte) error {
 	for _, path := range []string{target, source} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -14,25 +15,58 @@ import (
 // operation "CONNECT" for a tunnel and the method for a plain request, with
 // the host and port asked for as the host.
 func (c *Cloud) ServeProxy(at netip.AddrPort) error {
-	transport := &http.Transport{Proxy: nil, DisableKeepAlives: true}
-	return c.Serve(at, &proxy{calls: c.Calls, transport: transport})
+	transport := &http.Transport{
+		Proxy:             nil,
+		DisableKeepAlives: true,
+		DialContext:       func(_ context.Context, _, address string) (net.Conn, error) { return c.dial(address) },
+	}
+	return c.Serve(at, &proxy{cloud: c, transport: transport})
+}
+
+// dial connects to a host and port as a program on the machine does.
+func (c *Cloud) dial(address string) (connection net.Conn, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	ip, err := c.hosts.find(host)
+	if err != nil {
+		return nil, err
+	}
+	err = c.thread.do(func() error {
+		connection, err = net.DialTimeout("tcp", net.JoinHostPort(ip.String(), port), 5*time.Second)
+		return err
+	})
+	return connection, err
+}
+
+// ServeRefusingProxy runs a proxy that refuses everybody with a status, such as
+// 407 for who has not logged in.
+func (c *Cloud) ServeRefusingProxy(at netip.AddrPort, status int) error {
+	return c.Serve(at, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.Calls.open(Call{Service: "proxy", Operation: r.Method, Host: r.Host}).answered(status)
+		if status == http.StatusProxyAuthRequired {
+			w.Header().Set("Proxy-Authenticate", "Basic")
+		}
+		w.WriteHeader(status)
+	}))
 }
 
 type proxy struct {
-	calls     *Calls
+	cloud     *Cloud
 	transport http.RoundTripper
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect && !r.URL.IsAbs() {
-		p.calls.violate("proxy", r.Host, "asked as if it were a server")
+		p.cloud.Calls.violate("proxy", r.Host, "asked as if it were a server")
 		http.Error(w, "this is a proxy", http.StatusBadRequest)
 		return
 	}
-	record := p.calls.open(Call{Service: "proxy", Operation: r.Method, Host: r.Host})
+	record := p.cloud.Calls.open(Call{Service: "proxy", Operation: r.Method, Host: r.Host})
 	x := &Exchange{ResponseWriter: w, record: record}
 	if r.Method == http.MethodConnect {
-		tunnel(x, r)
+		p.tunnel(x, r)
 		return
 	}
 	p.forward(x, r)
@@ -57,8 +91,8 @@ func (p *proxy) forward(x *Exchange, r *http.Request) {
 }
 
 // tunnel connects the client to a host and port until either side closes.
-func tunnel(x *Exchange, r *http.Request) {
-	server, err := net.DialTimeout("tcp", r.Host, 5*time.Second)
+func (p *proxy) tunnel(x *Exchange, r *http.Request) {
+	server, err := p.cloud.dial(r.Host)
 	if err != nil {
 		http.Error(x, err.Error(), http.StatusBadGateway)
 		return

@@ -76,7 +76,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation := s.Operation(request)
 	x := &Exchange{
 		ResponseWriter: w,
-		record:         s.Calls.open(Call{Service: s.Name, Operation: operation, Host: r.Host}),
+		record:         s.Calls.open(Call{Service: s.Name, Operation: operation, Host: r.Host, Protocol: r.Proto}),
 	}
 	for _, fault := range s.Faults.strike(s.Name, operation) {
 		if fault.strike(s, x, request) {

@@ -17,7 +17,7 @@ type answer struct {
 // principal, the ARN of a role or a user, for exactly one registry, without a
 // word on stderr. It returns what AWS knows of the password.
 func (a answer) wantCredential(registry, principal string) issued {
-	t := a.node.t
+	t := a.node.T
 	t.Helper()
 	password, keep := a.WantLogin(registry, "AWS")
 	token, ok := a.node.aws.Token(password)
@@ -42,11 +42,4 @@ func owner(principal aws.Principal) string {
 		return principal.Role
 	}
 	return principal.ARN
-}
-
-// wantFailure fails the test unless the run failed with the exit code and one
-// line for the operator that says all of this and no secret.
-func (a answer) wantFailure(exit int, says ...string) {
-	a.node.t.Helper()
-	a.WantFailure(plugin, exit, says...)
 }

@@ -9,6 +9,7 @@ import (
 
 // The host of the image decides which endpoint of which API is asked.
 func TestTheHostDecidesTheEndpoint(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ partition, region, host, api string }{
 		{"aws", "us-east-2", "123456789012.dkr.ecr.us-east-2.amazonaws.com", "api.ecr.us-east-2.amazonaws.com"},
 		{"aws", "us-east-2", "123456789012.dkr.ecr-fips.us-east-2.amazonaws.com", "api.ecr-fips.us-east-2.amazonaws.com"},
@@ -42,11 +43,12 @@ func TestTheHostDecidesTheEndpoint(t *testing.T) {
 		{"aws-iso-f", "us-isof-south-1", "123456789012.dkr-ecr.us-isof-south-1.on.aws.hci.ic.gov", "ecr.us-isof-south-1.api.aws.hci.ic.gov"},
 	} {
 		t.Run(test.host, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t, test.region)
 			role := "arn:" + test.partition + ":iam::123456789012:role/instance"
 			n.attach(role, aws.ECRToken)
 			token := n.ask(question{Image: test.host + "/app"}).wantCredential(test.host, role)
-			n.wantCalls(askIMDS, askECR(test.api))
+			n.WantCalls(askIMDS, askECR(test.api))
 			if token.Region != test.region {
 				t.Errorf("a token of %s", token.Region)
 			}
@@ -57,6 +59,7 @@ func TestTheHostDecidesTheEndpoint(t *testing.T) {
 // What the environment asks for is used for hosts that ask for nothing, and is
 // never mixed with an endpoint that was configured: the SDK refuses that.
 func TestTheEnvironmentDecidesTheEndpoint(t *testing.T) {
+	t.Parallel()
 	const (
 		fips = "AWS_USE_FIPS_ENDPOINT=true"
 		dual = "AWS_USE_DUALSTACK_ENDPOINT=true"
@@ -86,15 +89,17 @@ func TestTheEnvironmentDecidesTheEndpoint(t *testing.T) {
 		{"another region", registry, []string{"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}, ecrAPI},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.ask(question{Image: test.host + "/app", Env: test.env}).wantCredential(test.host, nodeRole)
-			n.wantCalls(askIMDS, askECR(test.api))
+			n.WantCalls(askIMDS, askECR(test.api))
 		})
 	}
 }
 
 // Tokens of one endpoint are not documented to be good for another's hosts.
 func TestEndpointsShareNoToken(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	passwords := map[string]bool{}
 	hosts := []string{
@@ -114,6 +119,7 @@ func TestEndpointsShareNoToken(t *testing.T) {
 // There are endpoints that follow the rules and do not exist. The plugin asks
 // for that one name, not for another instead, and fails at once.
 func TestAnEndpointThatDoesNotExistIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ region, host, api string }{
 		{"eu-west-1", "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com", "api.ecr-fips.eu-west-1.amazonaws.com"},
 		{"cn-north-1", "123456789012.dkr-ecr-fips.cn-north-1.on.amazonwebservices.com.cn", "ecr-fips.cn-north-1.api.amazonwebservices.com.cn"},
@@ -121,12 +127,13 @@ func TestAnEndpointThatDoesNotExistIsNotReplaced(t *testing.T) {
 		{"us-east-1", "123456789012.dkr.ecr.moon-base-1.amazonaws.com", "api.ecr.moon-base-1.amazonaws.com"},
 	} {
 		t.Run(test.host, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t, test.region)
-			n.ask(question{Image: test.host + "/app"}).wantFailure(1, "ecr: GetAuthorizationToken at "+test.api, "no such host", "DNS")
+			n.ask(question{Image: test.host + "/app"}).WantFailure(1, "ecr GetAuthorizationToken at "+test.api, "no such host", "DNS")
 			if asked := n.lookedUp(); !slices.Equal(asked, []string{test.api}) {
 				t.Errorf("looked up %v, want %s", asked, test.api)
 			}
-			if n.cloud.Calls.Count("ecr", "") != 0 {
+			if n.Cloud.Calls.Count("ecr", "") != 0 {
 				t.Error("another endpoint was asked")
 			}
 		})
@@ -136,7 +143,7 @@ func TestAnEndpointThatDoesNotExistIsNotReplaced(t *testing.T) {
 // lookedUp is the names that do not exist and were looked up.
 func (n *node) lookedUp() []string {
 	var names []string
-	for _, call := range n.cloud.Calls.Of("dns", "") {
+	for _, call := range n.Cloud.Calls.Of("dns", "") {
 		names = append(names, call.Host)
 	}
 	slices.Sort(names)

@@ -1,7 +1,5 @@
 package ecr_test
 
-import "testing"
-
 // notECR are hosts of others, many of them made to be taken for ECR's.
 var notECR = []string{
 	"registry.k8s.io", "docker.io", "ghcr.io", "gcr.io", "us-docker.pkg.dev", "example.azurecr.io", "icr.io", "localhost:5000",
@@ -37,35 +35,4 @@ var notECR = []string{
 	registry + ":80", registry + ":5000", "public.ecr.aws:8443",
 
 	"public.ecr.aws.evil.com", "evil-public.ecr.aws", "evil.public.ecr.aws", "ecr-public.aws.com.evil.com",
-}
-
-// The plugin of kubernetes/cloud-provider-aws answers all of them with a live
-// token as soon as a region or an endpoint is configured.
-func TestWhatIsNotECRGetsNothingAndCausesNoCall(t *testing.T) {
-	for name, env := range map[string][]string{
-		"no settings": nil,
-		"settings": {
-			"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
-			"AWS_ENDPOINT_URL_ECR=https://" + ecrAPI, "AWS_ENDPOINT_URL=https://" + ecrAPI,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			n := bootNode(t)
-			for _, host := range notECR {
-				t.Run(host, func(t *testing.T) {
-					n := n.in(t)
-					n.ask(question{Image: host + "/app", Env: env}).WantNothing(0, 0)
-					n.wantCalls()
-				})
-			}
-		})
-	}
-}
-
-// A pod's token goes to no one else's registry either.
-func TestWhatIsNotECRGetsNoPodsTokenEither(t *testing.T) {
-	n := bootNode(t)
-	q := n.pod(shop).question("123456789012.dkr.ecr.us-west-2.amazonaws.com.evil.com/app")
-	n.ask(q).WantNothing(0, 0)
-	n.wantCalls()
 }

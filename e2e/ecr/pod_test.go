@@ -4,28 +4,20 @@ import (
 	"time"
 
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
 const (
-	roleAnnotation = "eks.amazonaws.com/ecr-role-arn"
+	roleAnnotation = aws.RoleAnnotation
 	stsAudience    = "sts.amazonaws.com"
 
 	shopRole  = "arn:aws:iam::123456789012:role/pull-shop"
 	batchRole = "arn:aws:iam::210987654321:role/pull-batch"
 )
 
-// Two workloads, of which each has a role of its own.
-var (
-	shop = oidc.ServiceAccount{
-		Namespace: "shop", Name: "web", UID: "8f0e1b1c-3c4f-4b55-9a1d-0c3f6a1f2b10",
-		Pod: "web-0", PodUID: "5d8c7a52-6e0b-4d2e-8f33-1b2a9c4d5e6f", Node: "node1", NodeUID: "0b1c2d3e-4f50-4162-9374-85960718293a",
-	}
-	batch = oidc.ServiceAccount{
-		Namespace: "jobs", Name: "batch", UID: "c2a3b4c5-d6e7-4890-a1b2-c3d4e5f60718",
-		Pod: "batch-0", PodUID: "11f2e3d4-c5b6-47a8-9988-776655443322", Node: "node1", NodeUID: "0b1c2d3e-4f50-4162-9374-85960718293a",
-	}
-)
+// Two workloads.
+var shop, batch = fake.Shop, fake.Jobs
 
 // pod is a pod with a token as the kubelet gets it for STS.
 type pod struct {
@@ -38,10 +30,10 @@ func (n *node) pod(account oidc.ServiceAccount) pod {
 }
 
 func (n *node) podWith(account oidc.ServiceAccount, audience string, life time.Duration) pod {
-	n.t.Helper()
+	n.T.Helper()
 	token, err := n.aws.Issuer.Token(account, audience, life)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return pod{account, token}
 }

@@ -17,6 +17,7 @@ const (
 // The public registry has one API, in us-east-1, for everybody. There is no
 // FIPS endpoint of it, whatever the environment asks for.
 func TestThePublicRegistryIsAskedInOnePlace(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, host string
 		env        []string
@@ -31,10 +32,11 @@ func TestThePublicRegistryIsAskedInOnePlace(t *testing.T) {
 		{"an endpoint and a dual-stack host", publicDual, []string{"AWS_ENDPOINT_URL_ECR_PUBLIC=https://" + publicAPI}, publicAPI},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.attach(nodeRole, aws.ECRPublicToken, aws.BearerToken)
 			token := n.ask(question{Image: test.host + "/eks/pause", Env: test.env}).wantCredential(test.host, nodeRole)
-			n.wantCalls(askIMDS, askPublic(test.api))
+			n.WantCalls(askIMDS, askPublic(test.api))
 			if token.Service != "ecr-public" || token.Region != "us-east-1" {
 				t.Errorf("a token of %s in %s", token.Service, token.Region)
 			}
@@ -45,6 +47,7 @@ func TestThePublicRegistryIsAskedInOnePlace(t *testing.T) {
 // Everybody may pull from the public registry. Who can have no token is told
 // so, for a while in which AWS is left alone.
 func TestWithoutATokenThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		role string // of the instance; empty: none
@@ -60,30 +63,33 @@ func TestWithoutATokenThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
 		{"no credentials", "", nil, []calls{askIMDS[:2]}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.attach(test.role, test.may...)
 			first := n.ask(question{Image: public + "/eks/pause"})
 			first.WantNothing(time.Minute, 5*time.Minute)
 			first.WantWithin(5 * time.Second)
-			n.wantCalls(test.asks...)
+			n.WantCalls(test.asks...)
 
 			n.ask(question{Image: public + "/another/image"}).WantNothing(time.Minute, 5*time.Minute)
-			n.wantCalls()
+			n.WantCalls()
 		})
 	}
 }
 
 func TestWithoutMetadataThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
+	t.Parallel()
 	n := bootNode(t)
 	q := question{Image: public + "/eks/pause", Env: []string{"AWS_EC2_METADATA_DISABLED=true"}}
 	n.ask(q).WantNothing(time.Minute, 5*time.Minute)
-	n.wantCalls()
+	n.WantCalls()
 	n.ask(q).WantNothing(time.Minute, 5*time.Minute)
-	n.wantCalls()
+	n.WantCalls()
 }
 
 // That AWS is not well does not mean that there is no token.
 func TestTroubleOfThePublicRegistryIsAFailure(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		fault cloud.Fault
@@ -93,11 +99,12 @@ func TestTroubleOfThePublicRegistryIsAFailure(t *testing.T) {
 		{"server error", aws.ServerError(), []string{"status 500 ServerException"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := bootNode(t)
 			n.attach(nodeRole, aws.ECRPublicToken, aws.BearerToken)
-			n.cloud.Faults.Always("ecr-public", "", test.fault)
+			n.Cloud.Faults.Always("ecr-public", "", test.fault)
 			n.ask(question{Image: public + "/eks/pause"}).
-				wantFailure(1, append(test.says, "ecr-public: GetAuthorizationToken at "+publicAPI, "the public registry", "the node's identity")...)
+				WantFailure(1, append(test.says, "ecr-public GetAuthorizationToken at "+publicAPI, public+": ", "the node's identity")...)
 		})
 	}
 }

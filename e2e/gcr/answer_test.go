@@ -17,7 +17,7 @@ type answer struct {
 // principal for exactly one registry, for all of its images, without a word on
 // stderr. It returns what Google Cloud knows of the token.
 func (a answer) wantCredential(registry string, principal gcp.Principal) issued {
-	t := a.node.t
+	t := a.node.T
 	t.Helper()
 	password, keep := a.WantLogin(registry, "_token")
 	token, ok := a.node.gcp.Token(password)
@@ -43,13 +43,6 @@ type issued struct {
 // wantNothing fails the test unless the answer is that there is no credential,
 // which the kubelet is not to keep.
 func (a answer) wantNothing() {
-	a.node.t.Helper()
+	a.node.T.Helper()
 	a.WantNothing(0, 0)
-}
-
-// wantFailure fails the test unless the run failed with the exit code and one
-// line for the operator that says all of this and no secret.
-func (a answer) wantFailure(exit int, says ...string) {
-	a.node.t.Helper()
-	a.WantFailure(plugin, exit, says...)
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/cloudtest"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/gcp"
 )
 
@@ -20,6 +20,7 @@ func trusting(t *testing.T, trusted ...gcp.Principal) *node {
 }
 
 func TestAPodPullsAsAGoogleServiceAccount(t *testing.T) {
+	t.Parallel()
 	for name, ask := range map[string]func(question) question{
 		"annotation": func(q question) question { return q.annotated(accountAnnotation, pullAccount) },
 		"flag": func(q question) question {
@@ -36,6 +37,7 @@ func TestAPodPullsAsAGoogleServiceAccount(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := trusting(t, ownPrincipal(shop))
 			q := ask(n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...))
 			token := n.ask(q).wantCredential(registry, gcp.Account(pullAccount))
@@ -45,9 +47,9 @@ func TestAPodPullsAsAGoogleServiceAccount(t *testing.T) {
 			if got, want := n.summaries("iamcredentials"), pullAccount+" as "+string(ownPrincipal(shop)); !slices.Equal(got, []string{want}) {
 				t.Errorf("asked for %q, want %q", got, want)
 			}
-			n.wantCalls(askSTS, askCredentials)
+			n.WantCalls(askSTS, askCredentials)
 			n.ask(q).wantCredential(registry, gcp.Account(pullAccount))
-			n.wantCalls()
+			n.WantCalls()
 		})
 	}
 }
@@ -55,37 +57,41 @@ func TestAPodPullsAsAGoogleServiceAccount(t *testing.T) {
 // The token that is exchanged on the way is the pod's own, and shared with the
 // pulls that it makes as itself.
 func TestAnImpersonationSharesTheExchange(t *testing.T) {
+	t.Parallel()
 	n := trusting(t, ownPrincipal(shop))
 	q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...)
 	n.ask(q).wantCredential(registry, ownPrincipal(shop))
-	n.wantCalls(askSTS)
+	n.WantCalls(askSTS)
 	n.ask(q.annotated(accountAnnotation, pullAccount)).wantCredential(registry, gcp.Account(pullAccount))
-	n.wantCalls(askCredentials)
+	n.WantCalls(askCredentials)
 }
 
 // What ended the exchanged token before its time is not known to the cache.
 func TestAnImpersonationReplacesAnExchangedTokenThatIsRefused(t *testing.T) {
+	t.Parallel()
 	n := trusting(t, ownPrincipal(shop))
 	q := n.pod(shop, wifAudience, 24*time.Hour).question(registry+"/p/r/app", wifArgs...)
 	n.ask(q).wantCredential(registry, ownPrincipal(shop))
-	n.wantCalls(askSTS)
+	n.WantCalls(askSTS)
 	n.gcp.Configure(func(s *gcp.Settings) { s.Clock = 2 * time.Hour })
 
 	// It is only just new: another one would be refused as well.
 	impersonating := q.annotated(accountAnnotation, pullAccount)
-	n.ask(impersonating).wantFailure(1, "401", "UNAUTHENTICATED")
-	n.wantCalls(askCredentials)
+	n.ask(impersonating).WantFailure(1, "401", "UNAUTHENTICATED")
+	n.WantCalls(askCredentials)
 
-	cloudtest.AgeCache(t, 2*time.Minute)
+	cloudtest.AgeCache(t, n.Cloud, 2*time.Minute)
 	cloudtest.Eventually(t, "the refusal is forgotten", func() bool { return n.ask(impersonating).Exit == 0 })
 	n.ask(impersonating).wantCredential(registry, gcp.Account(pullAccount))
-	n.wantCalls(askCredentials, askSTS, askCredentials)
+	n.WantCalls(askCredentials, askSTS, askCredentials)
 }
 
 // The answer says when the token ends by Google's clock.
 func TestAnImpersonationWithAWrongClock(t *testing.T) {
+	t.Parallel()
 	for _, ahead := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
 		t.Run(ahead.String(), func(t *testing.T) {
+			t.Parallel()
 			n := trusting(t, ownPrincipal(shop))
 			q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", append([]string{"--max-kubelet-cache=24h"}, wifArgs...)...)
 			n.ask(q).wantCredential(registry, ownPrincipal(shop)) // which STS would refuse by that clock
@@ -101,17 +107,19 @@ func TestAnImpersonationWithAWrongClock(t *testing.T) {
 // Two service accounts may be one Google service account. Each asks for itself,
 // and neither gets what only the other may have.
 func TestAnImpersonationIsItsServiceAccountsOwn(t *testing.T) {
+	t.Parallel()
 	n := trusting(t, ownPrincipal(shop))
 	n.ask(n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...).annotated(accountAnnotation, pullAccount)).
 		wantCredential(registry, gcp.Account(pullAccount))
-	n.cloud.Calls.Reset()
+	n.Cloud.Calls.Reset()
 	n.ask(n.pod(batch, wifAudience, time.Hour).question(registry+"/p/r/app", wifArgs...).annotated(accountAnnotation, pullAccount)).
-		wantFailure(1, "403", "service account jobs/batch", pullAccount)
-	n.wantCalls(askSTS, askCredentials)
+		WantFailure(1, "403", "service account jobs/batch", pullAccount)
+	n.WantCalls(askSTS, askCredentials)
 }
 
 // A service account that is told to be another one has that one's token.
 func TestEveryGoogleServiceAccountHasATokenOfItsOwn(t *testing.T) {
+	t.Parallel()
 	const other = "other@example-project.iam.gserviceaccount.com"
 	n := trusting(t, ownPrincipal(shop))
 	n.gcp.AddServiceAccount(gcp.ServiceAccount{Email: other, Impersonators: []gcp.Principal{ownPrincipal(shop)}})
@@ -121,50 +129,40 @@ func TestEveryGoogleServiceAccountHasATokenOfItsOwn(t *testing.T) {
 			n.ask(q.annotated(accountAnnotation, email)).wantCredential(registry, gcp.Account(email))
 		}
 	}
-	n.wantCalls(askSTS, askCredentials, askCredentials)
+	n.WantCalls(askSTS, askCredentials, askCredentials)
 }
 
 // Nobody is told whether the account exists or may not be impersonated; both
 // are somebody's mistake, and neither is mended by the node's identity.
 func TestAnImpersonationThatIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		prepare func(*node)
 		says    []string
 	}{
 		{"no permission", func(n *node) { n.gcp.AddServiceAccount(gcp.ServiceAccount{Email: pullAccount}) }, []string{"403", "PERMISSION_DENIED", "iam.serviceAccounts.getAccessToken", "roles/iam.workloadIdentityUser", string(ownPrincipal(shop))}},
-		{"throttled", func(n *node) {
-			n.cloud.Faults.Always("iamcredentials", "", cloud.Refusal{Status: 429, Code: "RESOURCE_EXHAUSTED", Message: "Quota exceeded"})
-		}, []string{"429"}},
-		{"out of order", func(n *node) {
-			n.cloud.Faults.Always("iamcredentials", "", cloud.Refusal{Status: 503, Code: "UNAVAILABLE", Message: "The service is currently unavailable."})
-		}, []string{"503"}},
-		{"a page instead of JSON", func(n *node) { n.cloud.Faults.Always("iamcredentials", "", cloud.NotJSON) }, nil},
-		{"oversized", func(n *node) { n.cloud.Faults.Always("iamcredentials", "", cloud.Oversized) }, nil},
-		{"no fields", shaped(gcp.NoFields), nil},
-		{"empty token", shaped(gcp.EmptyToken), nil},
-		{"no expiry", shaped(gcp.NoExpiry), nil},
-		{"expired", shaped(gcp.ExpiredLong), nil},
+		{"no fields", shaped(fake.NoFields), nil},
+		{"empty token", shaped(fake.EmptyToken), nil},
+		{"no expiry", shaped(fake.NoExpiry), nil},
+		{"expired", shaped(fake.ExpiredLong), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			n := trusting(t, ownPrincipal(shop))
 			test.prepare(n)
 			q := n.pod(shop, wifAudience, time.Hour).question(registry+"/p/r/app", append([]string{"--node-fallback"}, wifArgs...)...).
 				annotated(accountAnnotation, pullAccount)
 			says := slices.Concat(test.says, []string{registry, credentialsAPI, "service account shop/web", pullAccount})
 			first := n.ask(q)
-			first.wantFailure(1, says...)
+			first.WantFailure(1, says...)
 			first.WantWithin(30 * time.Second)
-			if n.cloud.Calls.Count("metadata", "") != 0 {
-				t.Error("the node's identity was asked for")
-			}
-			n.cloud.Calls.Reset()
-			n.ask(q).wantFailure(1, append(says, "ago to another process")...)
-			n.wantCalls()
+			n.WantNever("metadata")
+			n.WantRecorded(cloudtest.Question(q), says...)
 		})
 	}
 }
 
-func shaped(shape gcp.TokenShape) func(*node) {
+func shaped(shape fake.TokenShape) func(*node) {
 	return func(n *node) { n.gcp.Configure(func(s *gcp.Settings) { s.IAMCredentials.Shape = shape }) }
 }

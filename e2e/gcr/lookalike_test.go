@@ -1,10 +1,5 @@
 package gcr_test
 
-import (
-	"testing"
-	"time"
-)
-
 // notGoogles are hosts of others, many of them made to be taken for Google's.
 var notGoogles = []string{
 	"registry.k8s.io", "docker.io", "ghcr.io", "quay.io", "public.ecr.aws", "example.azurecr.io", "icr.io",
@@ -26,44 +21,4 @@ var notGoogles = []string{
 	// Other universes, of other operators.
 	"docker.pkg-berlin-build0.goog", "u-germany-northeast1-docker.pkg-berlin-build0.goog", "docker.pkg-tpczero.goog", "docker.pkg-tpcone.goog",
 	"docker.s3nsregistry.fr", "docker.qs3nsregistry.fr", "docker.evil.goog", "docker.s3nsregistry.fr.evil.com",
-}
-
-// The plugin of kubernetes/cloud-provider-gcp answers every one of them with
-// the node's token: there, only the kubelet's matchImages stands in between.
-func TestWhatIsNotGooglesGetsNothingAndCausesNoCall(t *testing.T) {
-	n := bootNode(t)
-	for _, host := range append(notGoogles, "nginx", "library/nginx") {
-		t.Run(host, func(t *testing.T) {
-			n := n.in(t)
-			n.ask(question{Image: host + "/app"}).wantNothing()
-			n.wantCalls()
-		})
-	}
-}
-
-// A pod's token goes to no one else's registry either, whatever its service
-// account's annotations say.
-func TestWhatIsNotGooglesGetsNoPodsTokenEither(t *testing.T) {
-	n := bootNode(t)
-	p := n.pod(shop, wifAudience, time.Hour)
-	for _, host := range []string{"us-docker.pkg.dev.evil.com", "gcr.io:5000", "docker.s3nsregistry.fr", "registry.k8s.io"} {
-		q := p.question(host+"/app").annotated(providerAnnotation, wifProvider, accountAnnotation, pullAccount)
-		n.ask(q).wantNothing()
-	}
-	n.wantCalls()
-}
-
-// What no container runtime can pull is no question of Google's.
-func TestWhatIsNoReferenceIsRefusedWithoutACall(t *testing.T) {
-	n := bootNode(t)
-	for _, image := range []string{
-		"us-docker.pkg.dev./p/r/app", "-docker.pkg.dev/p/r/app", "us-docker.pkg.dev@evil.com/p/r/app",
-		"ɡcr.io/p/app", "us-docker.pkg.dev%2eevil.com/p/r/app", "us-docker.pkg.dev/P/R/app", "https://us-docker.pkg.dev/p/r/app",
-	} {
-		t.Run(image, func(t *testing.T) {
-			n := n.in(t)
-			n.ask(question{Image: image}).wantFailure(1, "image reference")
-			n.wantCalls()
-		})
-	}
 }

@@ -1,17 +1,15 @@
 package gcr_test
 
 import (
-	"os"
 	"testing"
 
-	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/gcp"
 )
 
 const (
 	registry    = "us-docker.pkg.dev"
-	nodeAccount = "node@example-project.iam.gserviceaccount.com"
+	nodeAccount = gcp.NodeAccount
 
 	metadataAPI    = "169.254.169.254"
 	stsAPI         = "sts.googleapis.com"
@@ -21,9 +19,8 @@ const (
 
 // node is a machine that has just booted: nothing is cached.
 type node struct {
-	t     *testing.T
-	cloud *cloud.Cloud
-	gcp   *gcp.Fake
+	cloudtest.Runner
+	gcp *gcp.Fake
 }
 
 // bootNode starts a virtual machine of Google Cloud that lives as long as the
@@ -31,7 +28,7 @@ type node struct {
 func bootNode(t *testing.T) *node {
 	t.Helper()
 	n := bootOutside(t)
-	if err := n.gcp.PlaceMetadata(n.cloud); err != nil {
+	if err := n.gcp.PlaceMetadata(n.Cloud); err != nil {
 		t.Fatal(err)
 	}
 	n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.ServiceAccount = nodeAccount })
@@ -42,14 +39,8 @@ func bootNode(t *testing.T) *node {
 // it.
 func bootOutside(t *testing.T) *node {
 	t.Helper()
-	// Go repeats a test's old result unless a file that the test looked at
-	// has changed.
-	if _, err := os.Stat(plugin); err != nil {
-		t.Fatal(err)
-	}
-	c := cloudtest.New(t)
-	n := &node{t: t, cloud: c, gcp: gcp.New(c.Calls, c.Faults)}
-	n.gcp.Issuer = cluster
+	c := cloudtest.Apart(t)
+	n := &node{Runner: cloudtest.Runner{T: t, Cloud: c, Plugin: plugin}, gcp: gcp.New(c.Calls, c.Faults)}
 	if err := n.gcp.PlaceAPIs(c, "googleapis.com"); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +49,9 @@ func bootOutside(t *testing.T) *node {
 
 // in is the node as a subtest sees it.
 func (n *node) in(t *testing.T) *node {
-	return &node{t: t, cloud: n.cloud, gcp: n.gcp}
+	inner := *n
+	inner.T = t
+	return &inner
 }
 
 // calls is what the cloud was asked, in order: "SERVICE OPERATION HOST".
@@ -83,14 +76,7 @@ func askMetadataAt(host string) calls {
 	return calls{"metadata GetToken " + host, "metadata GetUniverse " + host, "metadata GetScopes " + host}
 }
 
-// wantCalls fails the test unless the cloud was asked exactly that since the
-// last time.
-func (n *node) wantCalls(want ...calls) {
-	n.t.Helper()
-	cloudtest.WantCalls(n.t, n.cloud, want...)
-}
-
 // summaries says who asked for what in the calls of one service.
 func (n *node) summaries(service string) []string {
-	return cloudtest.Summaries(n.cloud, service, "")
+	return cloudtest.Summaries(n.Cloud, service, "")
 }

@@ -4,13 +4,14 @@ import (
 	"maps"
 	"time"
 
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/gcp"
 	"regcred/e2e/cloud/oidc"
 )
 
 const (
 	enableAnnotation   = "iam.gke.io/enable-wi-image-pull"
-	providerAnnotation = "cloud.google.com/workload-identity-provider"
+	providerAnnotation = gcp.ProviderAnnotation
 	accountAnnotation  = "iam.gke.io/gcp-service-account"
 
 	pullAccount = "pull@example-project.iam.gserviceaccount.com"
@@ -22,28 +23,15 @@ const (
 
 	// wifProvider is the same cluster as anybody's issuer, and wifAudience
 	// whom the kubelet's tokens are for there.
-	wifProvider = "projects/123456789012/locations/global/workloadIdentityPools/clusters/providers/main"
+	wifProvider = gcp.PoolProvider
 	wifAudience = "https://iam.googleapis.com/" + wifProvider
 
 	principals   = "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/"
 	wifPrincipal = principals + "clusters/subject/"
 )
 
-// cluster signs the tokens of all tests' pods: to make a key takes longer than
-// most tests do.
-var cluster = oidc.NewIssuer(clusterURL)
-
 // Two workloads.
-var (
-	shop = oidc.ServiceAccount{
-		Namespace: "shop", Name: "web", UID: "8f0e1b1c-3c4f-4b55-9a1d-0c3f6a1f2b10",
-		Pod: "web-0", PodUID: "5d8c7a52-6e0b-4d2e-8f33-1b2a9c4d5e6f", Node: "node1", NodeUID: "0b1c2d3e-4f50-4162-9374-85960718293a",
-	}
-	batch = oidc.ServiceAccount{
-		Namespace: "jobs", Name: "batch", UID: "c2a3b4c5-d6e7-4890-a1b2-c3d4e5f60718",
-		Pod: "batch-0", PodUID: "11f2e3d4-c5b6-47a8-9988-776655443322", Node: "node1", NodeUID: "0b1c2d3e-4f50-4162-9374-85960718293a",
-	}
-)
+var shop, batch = fake.Shop, fake.Jobs
 
 // gkeArgs let pods of the cluster pull as members of its project's pool.
 var gkeArgs = []string{"--identity-provider", clusterURL, "--project-id", "example-project"}
@@ -60,12 +48,12 @@ type pod struct {
 // pod makes a pod of a service account in the cluster that the fake trusts in
 // both ways.
 func (n *node) pod(account oidc.ServiceAccount, audience string, life time.Duration) pod {
-	n.t.Helper()
+	n.T.Helper()
 	n.gcp.AddProvider(gcp.Cluster("example-project", "123456789012", clusterURL))
 	n.gcp.AddProvider(gcp.WorkloadIdentity("123456789012", "clusters", "main"))
 	token, err := n.gcp.Issuer.Token(account, audience, life)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return pod{account, token}
 }

@@ -7,12 +7,6 @@ type question cloudtest.Question
 
 // ask runs the plugin to its end.
 func (n *node) ask(q question) answer {
-	n.t.Helper()
-	return n.write(q, cloudtest.Question(q).Request(n.t))
-}
-
-// write runs the plugin with anything on its standard input.
-func (n *node) write(q question, stdin []byte) answer {
-	n.t.Helper()
-	return answer{cloudtest.Ask(n.t, plugin, cloudtest.Question(q), stdin), n}
+	n.T.Helper()
+	return answer{n.Ask(cloudtest.Question(q)), n}
 }

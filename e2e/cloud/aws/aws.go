@@ -11,10 +11,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
@@ -24,16 +24,12 @@ type Fake struct {
 	// provider; which of its service accounts a role trusts is the role's.
 	Issuer *oidc.Issuer
 
-	calls  *cloud.Calls
-	faults *cloud.Faults
+	*fake.Core[Settings]
 
 	identities *identities
-	passwords  passwords
-	metadata   metadataTokens
-	instance   instanceSession
-
-	mu       sync.Mutex
-	settings Settings
+	passwords  fake.Ledger[Token]
+	metadata   fake.Ledger[time.Time] // when tokens of the metadata service expire
+	instance   fake.Repeater[instanceKey, Credentials]
 }
 
 // New makes an AWS without roles, users or an instance role. Its services
@@ -41,12 +37,9 @@ type Fake struct {
 // "container", "sts", "ecr" and "ecr-public".
 func New(calls *cloud.Calls, faults *cloud.Faults) *Fake {
 	return &Fake{
-		Issuer:     oidc.NewIssuer("https://oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"),
-		calls:      calls,
-		faults:     faults,
+		Issuer:     oidc.NewCluster("https://oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"),
+		Core:       fake.NewCore(calls, faults, func(s Settings) time.Duration { return s.Clock }),
 		identities: newIdentities(),
-		passwords:  passwords{issued: map[string]Token{}},
-		metadata:   metadataTokens{expires: map[string]time.Time{}},
 	}
 }
 
@@ -123,9 +116,4 @@ func (f *Fake) api(e endpoint) http.Handler {
 	default:
 		return f.ecr(e)
 	}
-}
-
-// now is the time by the fake's own clock.
-func (f *Fake) now() time.Time {
-	return time.Now().Add(f.current().Clock)
 }

@@ -11,10 +11,8 @@ import (
 // ContainerCredentials is the endpoint that hands credentials to containers,
 // as the agent of EKS Pod Identity does. Its one operation is GetCredentials.
 func (f *Fake) ContainerCredentials() http.Handler {
-	return f.dated(&cloud.Service{
+	return f.Front(&cloud.Service{
 		Name:      "container",
-		Calls:     f.calls,
-		Faults:    f.faults,
 		Operation: func(*cloud.Request) string { return "GetCredentials" },
 		Answer:    f.answerContainer,
 		Refuse: func(refusal cloud.Refusal) (string, []byte) {
@@ -24,7 +22,7 @@ func (f *Fake) ContainerCredentials() http.Handler {
 }
 
 func (f *Fake) answerContainer(x *cloud.Exchange, r *cloud.Request) error {
-	settings := f.current().Container
+	settings := f.Current().Container
 	shown := r.Header.Get("Authorization")
 	switch {
 	case r.Method != http.MethodGet || r.URL.RequestURI() != "/v1/credentials":

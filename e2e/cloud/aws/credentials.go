@@ -2,9 +2,10 @@ package aws
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // Credentials is what signs a call.
@@ -34,7 +35,7 @@ func (f *Fake) AddSession(roleARN, name string, life time.Duration) (Credentials
 // openSession issues credentials of a role. A session's ARN drops the path of
 // its role's.
 func (f *Fake) openSession(role Role, name string, life time.Duration) Credentials {
-	return f.identities.issue("ASIA", randomBase64(420), f.now().Add(life), Principal{
+	return f.identities.issue("ASIA", fake.Base64(420), f.Now().Add(life), Principal{
 		ARN: fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s",
 			arnField(role.ARN, 1), arnField(role.ARN, 4), roleName(role.ARN), name),
 		Role: role.ARN,
@@ -44,27 +45,11 @@ func (f *Fake) openSession(role Role, name string, life time.Duration) Credentia
 func (i *identities) issue(prefix, sessionToken string, expires time.Time, principal Principal) Credentials {
 	credentials := Credentials{
 		AccessKeyID:     prefix + rand.Text()[:16],
-		SecretAccessKey: randomBase64(30),
+		SecretAccessKey: fake.Base64(30),
 		SessionToken:    sessionToken,
 		Expires:         expires,
 		Principal:       principal,
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.holders[credentials.AccessKeyID] = credentials
+	i.holders.Add(credentials.AccessKeyID, credentials)
 	return credentials
-}
-
-func (i *identities) holder(accessKeyID string) (Credentials, bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	credentials, ok := i.holders[accessKeyID]
-	return credentials, ok
-}
-
-// randomBase64 encodes as many random bytes.
-func randomBase64(size int) string {
-	content := make([]byte, size)
-	_, _ = rand.Read(content) // never fails: see its documentation
-	return base64.StdEncoding.EncodeToString(content)
 }

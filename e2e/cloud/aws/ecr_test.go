@@ -64,13 +64,19 @@ func TestTheFakeRemembersWhoGotAPassword(t *testing.T) {
 // passwordOf takes the password out of an answer of ECR.
 func passwordOf(t *testing.T, body []byte) string {
 	t.Helper()
+	return passwordIn(t, tokenOf(t, body))
+}
+
+// tokenOf takes the authorization token out of an answer of ECR.
+func tokenOf(t *testing.T, body []byte) string {
+	t.Helper()
 	var answer struct {
 		AuthorizationData []struct{ AuthorizationToken string }
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || len(answer.AuthorizationData) != 1 {
 		t.Fatalf("%v: %.200s", err, body)
 	}
-	return passwordIn(t, answer.AuthorizationData[0].AuthorizationToken)
+	return answer.AuthorizationData[0].AuthorizationToken
 }
 
 // passwordIn takes the password out of an authorization token.
@@ -176,14 +182,15 @@ func TestTokenShapes(t *testing.T) {
 	tests := []struct {
 		name     string
 		settings TokenSettings
-		form     string
+		form     string // of the answer
+		content  string // what its token decodes to; empty: not looked at
 	}{
-		{"past expiry", TokenSettings{Life: -time.Hour}, `"expiresAt":1\.\d+E9`},
-		{"no expiry", TokenSettings{Shape: NoExpiry}, `^\{"authorizationData":\[\{"authorizationToken":"[^"]+","proxyEndpoint":"[^"]+"\}\]\}`},
-		{"no data", TokenSettings{Shape: NoData}, `^\{"authorizationData":\[\]\}`},
-		{"empty token", TokenSettings{Shape: EmptyToken}, `"authorizationToken":"",`},
-		{"no colon", TokenSettings{Shape: NoColon}, `"authorizationToken":"[^Q]`},
-		{"empty password", TokenSettings{Shape: EmptyPassword}, `"authorizationToken":"QVdTOg==",`},
+		{"past expiry", TokenSettings{Life: -time.Hour}, `"expiresAt":1\.\d+E9`, `^AWS:[^:]+$`},
+		{"no expiry", TokenSettings{Shape: NoExpiry}, `^\{"authorizationData":\[\{"authorizationToken":"[^"]+","proxyEndpoint":"[^"]+"\}\]\}`, `^AWS:[^:]+$`},
+		{"no data", TokenSettings{Shape: NoData}, `^\{"authorizationData":\[\]\}`, ""},
+		{"empty token", TokenSettings{Shape: EmptyToken}, `"authorizationToken":"",`, ""},
+		{"no colon", TokenSettings{Shape: NoColon}, `"authorizationToken":"[^"]+"`, `^[^:]+$`},
+		{"empty password", TokenSettings{Shape: EmptyPassword}, `"authorizationToken":"[^"]+"`, `^AWS:$`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -191,7 +198,14 @@ func TestTokenShapes(t *testing.T) {
 			g.Configure(func(s *Settings) { s.Token = test.settings })
 			answer := g.getToken(t, ecrRequest(), "ecr")
 			if answer.Code != 200 || !regexp.MustCompile(test.form).MatchString(answer.Body.String()) {
-				t.Errorf("answer %d %.300s", answer.Code, answer.Body)
+				t.Fatalf("answer %d %.300s", answer.Code, answer.Body)
+			}
+			if test.content == "" {
+				return
+			}
+			content, err := base64.StdEncoding.DecodeString(tokenOf(t, answer.Body.Bytes()))
+			if err != nil || !regexp.MustCompile(test.content).Match(content) {
+				t.Errorf("the token is of %.20q…, %v, want %s", content, err, test.content)
 			}
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // Action is something that a policy allows.
@@ -79,16 +81,15 @@ func (f *Fake) AddUser(user User) Credentials {
 // identities is who exists, what they may do and what credentials they hold.
 type identities struct {
 	mu       sync.Mutex
-	roles    map[string]Role        // by ARN
-	policies map[string][]Action    // by ARN of the role or user
-	holders  map[string]Credentials // by access key id
+	roles    map[string]Role          // by ARN
+	policies map[string][]Action      // by ARN of the role or user
+	holders  fake.Ledger[Credentials] // by access key id
 }
 
 func newIdentities() *identities {
 	return &identities{
 		roles:    map[string]Role{},
 		policies: map[string][]Action{},
-		holders:  map[string]Credentials{},
 	}
 }
 

@@ -17,10 +17,8 @@ const rolesPath = "/latest/meta-data/iam/security-credentials/"
 // Its operations are PutToken, ListRoles, GetRole, GetRegion, GetIdentity and,
 // for any other path, GetMetadata.
 func (f *Fake) IMDS() http.Handler {
-	return f.dated(&cloud.Service{
+	return f.Front(&cloud.Service{
 		Name:      "imds",
-		Calls:     f.calls,
-		Faults:    f.faults,
 		Operation: imdsOperation,
 		Answer:    f.answerIMDS,
 		Refuse: func(refusal cloud.Refusal) (string, []byte) {
@@ -47,7 +45,7 @@ func imdsOperation(r *cloud.Request) string {
 }
 
 func (f *Fake) answerIMDS(x *cloud.Exchange, r *cloud.Request) error {
-	instance := f.current().Instance
+	instance := f.Current().Instance
 	if instance.Disabled {
 		return imdsRefusal(http.StatusForbidden, "Forbidden")
 	}
@@ -60,7 +58,7 @@ func (f *Fake) answerIMDS(x *cloud.Exchange, r *cloud.Request) error {
 	if r.Method != http.MethodGet {
 		return imdsFormRefusal(http.StatusMethodNotAllowed, "Method Not Allowed")
 	}
-	if err := f.metadata.check(r.Header.Get("X-Aws-Ec2-Metadata-Token"), f.now()); err != nil {
+	if err := f.checkMetadataToken(r.Header.Get("X-Aws-Ec2-Metadata-Token")); err != nil {
 		return err
 	}
 	return f.getMetadata(x, strings.TrimPrefix(r.URL.Path, rolesPath), operation, instance)

@@ -105,7 +105,7 @@ func TestIMDSAnswersTheRole(t *testing.T) {
 	if first != second {
 		t.Error("two requests in a row got different credentials")
 	}
-	holder, ok := g.identities.holder(first.AccessKeyID)
+	holder, ok := g.identities.holders.Find(first.AccessKeyID)
 	if !ok || holder.Principal.Role != nodeRole || holder.SecretAccessKey != first.SecretAccessKey {
 		t.Errorf("holder %+v", holder.Principal)
 	}
@@ -170,7 +170,7 @@ func TestIMDSOfAnInstanceInTrouble(t *testing.T) {
 		g.Configure(func(s *Settings) { s.Instance.HopLimited = true })
 		server := httptest.NewServer(g.IMDS())
 		defer server.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodPut, server.URL+tokenPath, nil)
 		if err != nil {
@@ -217,7 +217,7 @@ func TestContainerCredentials(t *testing.T) {
 			if err := json.Unmarshal(answer.Body.Bytes(), &document); err != nil {
 				t.Fatal(err)
 			}
-			holder, ok := g.identities.holder(document["AccessKeyId"])
+			holder, ok := g.identities.holders.Find(document["AccessKeyId"])
 			if !ok || holder.Principal.Role != nodeRole || document["Token"] != holder.SessionToken || document["AccountId"] != "123456789012" {
 				t.Errorf("holder %+v, %t", holder.Principal, ok)
 			}

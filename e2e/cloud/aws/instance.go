@@ -2,7 +2,6 @@ package aws
 
 import (
 	"net/http"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
@@ -25,14 +24,13 @@ func (f *Fake) listRoles(x *cloud.Exchange, instance InstanceSettings) error {
 }
 
 // useEmptyList takes one of the empty lists that the settings ask for.
-func (f *Fake) useEmptyList() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.settings.Instance.EmptyLists == 0 {
-		return false
-	}
-	f.settings.Instance.EmptyLists--
-	return true
+func (f *Fake) useEmptyList() (used bool) {
+	f.Configure(func(s *Settings) {
+		if used = s.Instance.EmptyLists > 0; used {
+			s.Instance.EmptyLists--
+		}
+	})
+	return used
 }
 
 // roleDocument is the credentials document of the metadata service.
@@ -53,7 +51,7 @@ func (f *Fake) getRole(x *cloud.Exchange, name string, instance InstanceSettings
 		return imdsRefusal(http.StatusNotFound, "Not Found")
 	}
 	x.Summarize("%s", role.ARN)
-	now := f.now().UTC().Truncate(time.Second)
+	now := f.Now().UTC().Truncate(time.Second)
 	if instance.CredentialsCode != "" {
 		return answerIndented(x, roleDocument{
 			Code:        instance.CredentialsCode,
@@ -61,7 +59,7 @@ func (f *Fake) getRole(x *cloud.Exchange, name string, instance InstanceSettings
 			LastUpdated: now,
 		})
 	}
-	held := f.instance.credentials(f, role, instance.CredentialsLife)
+	held := f.instanceCredentials(role, instance.CredentialsLife)
 	return answerIndented(x, roleDocument{
 		Code:            "Success",
 		LastUpdated:     now,
@@ -73,23 +71,20 @@ func (f *Fake) getRole(x *cloud.Exchange, name string, instance InstanceSettings
 	})
 }
 
-// instanceSession is the credentials that an instance holds. Everybody on it
-// gets the same ones until half of their life is over.
-type instanceSession struct {
-	mu    sync.Mutex
-	held  Credentials
-	life  time.Duration
-	until time.Time
+// instanceKey is what an instance's credentials are of.
+type instanceKey struct {
+	role string // ARN
+	life time.Duration
 }
 
-func (s *instanceSession) credentials(f *Fake, role Role, life time.Duration) Credentials {
+// instanceCredentials are the ones that everybody on the instance gets until
+// half of their life is over.
+func (f *Fake) instanceCredentials(role Role, life time.Duration) Credentials {
 	if life == 0 {
 		life = 6 * time.Hour
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := f.now(); s.held.Principal.Role != role.ARN || s.life != life || !now.Before(s.until) {
-		s.held, s.life, s.until = f.openSession(role, instanceID, life), life, now.Add(life/2)
-	}
-	return s.held
+	now := f.Now()
+	return f.instance.Get(instanceKey{role.ARN, life}, now, func() (Credentials, time.Time) {
+		return f.openSession(role, instanceID, life), now.Add(life / 2)
+	})
 }

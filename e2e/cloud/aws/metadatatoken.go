@@ -3,10 +3,10 @@ package aws
 import (
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // putToken answers a token for as many seconds as were asked for. A request
@@ -28,34 +28,19 @@ func (f *Fake) putToken(x *cloud.Exchange, r *cloud.Request, instance InstanceSe
 		return nil
 	}
 	x.Header().Set(lifeHeader, strconv.Itoa(seconds))
-	_, err = x.Write([]byte(f.metadata.issue(f.now().Add(time.Duration(seconds) * time.Second))))
+	token := fake.Base64(42)
+	f.metadata.Add(token, f.Now().Add(time.Duration(seconds)*time.Second))
+	_, err = x.Write([]byte(token))
 	return err
 }
 
-// metadataTokens is the tokens of the metadata service that were issued, and
-// when they expire.
-type metadataTokens struct {
-	mu      sync.Mutex
-	expires map[string]time.Time
-}
-
-func (m *metadataTokens) issue(expires time.Time) string {
-	token := randomBase64(42)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.expires[token] = expires
-	return token
-}
-
-// check refuses a request without a token, which is one of version 1, and one
-// whose token is unknown or has expired.
-func (m *metadataTokens) check(token string, now time.Time) error {
+// checkMetadataToken refuses a request without a token, which is one of version
+// 1, and one whose token is unknown or has expired.
+func (f *Fake) checkMetadataToken(token string) error {
 	if token == "" {
 		return imdsFormRefusal(http.StatusUnauthorized, "Unauthorized")
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if expires, ok := m.expires[token]; !ok || !now.Before(expires) {
+	if expires, ok := f.metadata.Find(token); !ok || !f.Now().Before(expires) {
 		return imdsRefusal(http.StatusUnauthorized, "Unauthorized")
 	}
 	return nil

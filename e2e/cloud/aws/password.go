@@ -2,8 +2,9 @@ package aws
 
 import (
 	"encoding/base64"
-	"sync"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // passwordBytes makes passwords of the length that real ones have, about two
@@ -18,33 +19,22 @@ type Token struct {
 	Expires   time.Time
 }
 
-// passwords is every registry password that was issued.
-type passwords struct {
-	mu     sync.Mutex
-	issued map[string]Token
-}
-
 // Token returns what is known of a registry password; ok is false for one
 // that the fake did not issue.
-func (f *Fake) Token(password string) (token Token, ok bool) {
-	f.passwords.mu.Lock()
-	defer f.passwords.mu.Unlock()
-	token, ok = f.passwords.issued[password]
-	return token, ok
-}
+func (f *Fake) Token(password string) (token Token, ok bool) { return f.passwords.Find(password) }
 
 // authorize issues a registry password in the shape the settings ask for. No
 // call gets the password of another. ok is false when there is to be none.
 func (f *Fake) authorize(caller Principal, e endpoint) (data authorizationData, ok bool) {
-	settings := f.current().Token
+	settings := f.Current().Token
 	life := settings.Life
 	if life == 0 {
 		life = 12 * time.Hour
 	}
-	expires := f.now().Add(life)
+	expires := f.Now().Add(life)
 	expiresAt := exponentTime(expires)
 	data.ExpiresAt = &expiresAt
-	password := randomBase64(passwordBytes)
+	password := fake.Base64(passwordBytes)
 	content := "AWS:" + password
 
 	switch settings.Shape {
@@ -60,12 +50,6 @@ func (f *Fake) authorize(caller Principal, e endpoint) (data authorizationData, 
 		content = "AWS:"
 	}
 	data.AuthorizationToken = base64.StdEncoding.EncodeToString([]byte(content))
-	f.passwords.add(password, Token{Principal: caller, Service: e.service, Region: e.region, Expires: expires})
+	f.passwords.Add(password, Token{Principal: caller, Service: e.service, Region: e.region, Expires: expires})
 	return data, true
-}
-
-func (p *passwords) add(password string, token Token) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.issued[password] = token
 }

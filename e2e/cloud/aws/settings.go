@@ -1,8 +1,6 @@
 package aws
 
-import (
-	"time"
-)
+import "time"
 
 // Settings is how the fake behaves. The zero value is an AWS in good order,
 // with an instance that has no role.
@@ -59,17 +57,4 @@ type InstanceSettings struct {
 type ContainerSettings struct {
 	Role          string // ARN; empty: no credentials
 	Authorization string // the only Authorization header that is accepted
-}
-
-// Configure changes the settings, also while services run.
-func (f *Fake) Configure(change func(*Settings)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(&f.settings)
-}
-
-func (f *Fake) current() Settings {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.settings
 }

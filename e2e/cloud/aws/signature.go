@@ -20,7 +20,7 @@ const (
 	signatureWindow    = 5 * time.Minute
 )
 
-// authenticate verifies a request's Signature Version 4 by computing it anew,
+// authenticate verifies a request's Signature Version 4 by computing it again,
 // and returns who signed. Refusals are worded as the JSON services do.
 func (f *Fake) authenticate(r *cloud.Request, e endpoint) (Principal, error) {
 	header := r.Header.Get("Authorization")
@@ -59,14 +59,14 @@ func (f *Fake) authenticate(r *cloud.Request, e endpoint) (Principal, error) {
 // knownHolder finds the credentials that a signature claims to be made with.
 func (f *Fake) knownHolder(claimed signature, r *cloud.Request, e endpoint) (Credentials, error) {
 	const invalid = "The security token included in the request is invalid."
-	holder, ok := f.identities.holder(claimed.accessKeyID)
+	holder, ok := f.identities.holders.Find(claimed.accessKeyID)
 	if !ok || holder.Principal.partition() != e.partition.name {
 		return Credentials{}, refusal("UnrecognizedClientException", invalid)
 	}
 	if r.Header.Get("X-Amz-Security-Token") != holder.SessionToken {
 		return Credentials{}, formRefusal("UnrecognizedClientException", invalid)
 	}
-	if holder.expiredAt(f.now()) {
+	if holder.expiredAt(f.Now()) {
 		return Credentials{}, refusal("ExpiredTokenException", "The security token included in the request is expired")
 	}
 	return holder, nil
@@ -80,7 +80,7 @@ func (f *Fake) checkTime(claimed signature, r *cloud.Request) error {
 		return formRefusal("IncompleteSignatureException",
 			fmt.Sprintf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s'.", claimed.date, stamp))
 	}
-	now := f.now().UTC()
+	now := f.Now().UTC()
 	earliest, latest := now.Add(-signatureWindow), now.Add(signatureWindow)
 	switch {
 	case signed.Before(earliest):

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // The version of the STS API, and the namespace of its answers.
@@ -58,7 +59,7 @@ type stsError struct {
 }
 
 func refuseXML(refusal cloud.Refusal) (string, []byte) {
-	body := stsError{RequestID: requestID()}
+	body := stsError{RequestID: fake.GUID()}
 	body.Error.Type = "Sender"
 	if refusal.Status >= http.StatusInternalServerError {
 		body.Error.Type = "Receiver"
@@ -131,7 +132,7 @@ func answerXML(x *cloud.Exchange, action string, result any) error {
 			RequestID string `xml:"RequestId"`
 		} `xml:"ResponseMetadata"`
 	}{XMLName: xml.Name{Space: stsNamespace, Local: action + "Response"}, Result: result}
-	body.Metadata.RequestID = requestID()
+	body.Metadata.RequestID = fake.GUID()
 	encoded, err := xml.MarshalIndent(body, "", "  ")
 	if err != nil {
 		return err

@@ -119,6 +119,7 @@ func TestWebIdentityRefusals(t *testing.T) {
 	}
 	g := podRig()
 	other := newRig()
+	other.Issuer = oidc.NewIssuer(g.Issuer.URL)
 	tests := []struct {
 		name   string
 		change func(url.Values)

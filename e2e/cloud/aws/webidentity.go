@@ -68,7 +68,7 @@ func (f *Fake) verifyIdentity(token string) (oidc.Claims, error) {
 			"Couldn't retrieve verification key from your identity provider, please reference "+
 				"AssumeRoleWithWebIdentity documentation for requirements: "+err.Error())
 	}
-	now := f.now()
+	now := f.Now()
 	switch err := claims.Check(stsAudience, now); {
 	case errors.Is(err, oidc.ErrExpired):
 		return claims, refusal("ExpiredTokenException", fmt.Sprintf(

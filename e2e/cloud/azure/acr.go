@@ -1,13 +1,13 @@
 package azure
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // TokenUser is whom a registry's token logs in as.
@@ -16,7 +16,7 @@ const TokenUser = "00000000-0000-0000-0000-000000000000"
 // ACR is all registries, each at the hosts that it was given. Its operations are
 // GetChallenge, Exchange, GetAccessToken and, for any other path, GetOther.
 func (f *Fake) ACR() http.Handler {
-	return withCorrelation("X-Ms-Correlation-Request-Id", f.service(&cloud.Service{
+	return fake.Identified("X-Ms-Correlation-Request-Id", f.Front(&cloud.Service{
 		Name:      "acr",
 		Operation: acrOperation,
 		Answer:    f.answerACR,
@@ -42,9 +42,9 @@ func (f *Fake) answerACR(x *cloud.Exchange, r *cloud.Request) error {
 	registry, ok := f.registries.find(host)
 	switch {
 	case !ok:
-		return refuseForm(http.StatusNotFound, "NAME_UNKNOWN", "no registry at %s", host)
+		return fake.RefuseForm(http.StatusNotFound, "NAME_UNKNOWN", "no registry at %s", host)
 	case registry.Blocked:
-		return refuse(http.StatusForbidden, "DENIED", "client with IP '192.0.2.77' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.")
+		return fake.Refuse(http.StatusForbidden, "DENIED", "client with IP '192.0.2.77' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.")
 	}
 	switch operation := acrOperation(r); {
 	case operation == "GetChallenge" && r.Method == http.MethodGet:
@@ -54,15 +54,15 @@ func (f *Fake) answerACR(x *cloud.Exchange, r *cloud.Request) error {
 	case operation == "GetAccessToken" && r.Method == http.MethodPost:
 		return f.answerAccessToken(x, r, host, registry)
 	default:
-		return refuseForm(http.StatusNotFound, "NOT_FOUND", "no operation %s %s", r.Method, r.URL.Path)
+		return fake.RefuseForm(http.StatusNotFound, "NOT_FOUND", "no operation %s %s", r.Method, r.URL.Path)
 	}
 }
 
 // answerChallenge says where tokens are, unless an access token is shown.
 func (f *Fake) answerChallenge(x *cloud.Exchange, r *cloud.Request, host string, registry Registry) error {
 	shown, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if credential, ok := f.registries.valid(registry, shown, f.now()); ok && credential.Repository != "" {
-		return answerJSON(x, map[string]any{})
+	if credential, ok := f.registries.valid(registry, shown, f.Now()); ok && credential.Repository != "" {
+		return fake.AnswerJSON(x, map[string]any{})
 	}
 	x.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="https://%s/oauth2/token",service="%s"`, host, host))
 	return unauthorized("authentication required, visit https://aka.ms/acr/authorization for more information.")
@@ -70,7 +70,7 @@ func (f *Fake) answerChallenge(x *cloud.Exchange, r *cloud.Request, host string,
 
 // answerExchange makes a refresh token of an Entra token.
 func (f *Fake) answerExchange(x *cloud.Exchange, r *cloud.Request, host string, registry Registry) error {
-	fields, err := formFields(r, "grant_type", "service", "access_token", "tenant")
+	fields, err := fake.Form(r, "grant_type", "service", "access_token", "tenant")
 	switch {
 	case err != nil:
 		return badForm("%v", err)
@@ -96,8 +96,8 @@ func (f *Fake) answerExchange(x *cloud.Exchange, r *cloud.Request, host string, 
 	if err := f.checkExchange(fields, token, registry); err != nil {
 		return err
 	}
-	settings := f.current().ACR.Refresh
-	text := f.issueCredential(registry, settings, settings.life(3*time.Hour), Credential{Host: host, Principal: token.Principal})
+	settings := f.Current().ACR.Refresh
+	text := f.issueCredential(registry, settings, settings.LifeOr(3*time.Hour), Credential{Host: host, Principal: token.Principal})
 	return answerCredential(x, "refresh_token", text, settings.Shape)
 }
 
@@ -107,7 +107,7 @@ func (f *Fake) checkExchange(fields map[string]string, token Token, registry Reg
 		tenant = named.ID
 	}
 	switch {
-	case !f.now().Before(token.Expires):
+	case !f.Now().Before(token.Expires):
 		return unauthorized("the token has expired")
 	case token.Audience != registry.Audience:
 		return unauthorized("the token is for %s", token.Audience)
@@ -123,20 +123,20 @@ func (f *Fake) checkExchange(fields map[string]string, token Token, registry Reg
 }
 
 // answerCredential answers a token that has no fields besides.
-func answerCredential(x *cloud.Exchange, name, text string, shape TokenShape) error {
-	if shape == NoFields {
-		return answerJSON(x, map[string]any{})
+func answerCredential(x *cloud.Exchange, name, text string, shape fake.TokenShape) error {
+	if shape == fake.NoFields {
+		return fake.AnswerJSON(x, map[string]any{})
 	}
-	return answerJSON(x, map[string]any{name: text})
+	return fake.AnswerJSON(x, map[string]any{name: text})
 }
 
 // issueCredential makes a registry's token. That it is a JWT is all that says
 // when it ends.
-func (f *Fake) issueCredential(registry Registry, settings TokenSettings, life time.Duration, credential Credential) (text string) {
-	issued := time.Unix(f.now().Unix(), 0)
+func (f *Fake) issueCredential(registry Registry, settings fake.TokenSettings, life time.Duration, credential Credential) (text string) {
+	issued := time.Unix(f.Now().Unix(), 0)
 	credential.Expires = issued.Add(life)
 	claims := map[string]any{
-		"jti":         newGUID(),
+		"jti":         fake.GUID(),
 		"sub":         credential.Principal.ClientID,
 		"nbf":         issued.Unix(),
 		"exp":         credential.Expires.Unix(),
@@ -158,15 +158,15 @@ func (f *Fake) issueCredential(registry Registry, settings TokenSettings, life t
 		claims["access"] = []any{map[string]any{"Type": "repository", "Name": credential.Repository, "Actions": []string{"pull"}}}
 	}
 	switch settings.Shape {
-	case EmptyToken:
+	case fake.EmptyToken:
 		return ""
-	case NotAToken:
-		text = "not-a-token-" + randomText(30)
-	case NoExpiry:
+	case fake.NotAToken:
+		text = "not-a-token-" + fake.Text(30)
+	case fake.NoExpiry:
 		delete(claims, "exp")
-		text = newJWT(claims)
+		text = fake.NoiseJWT(claims)
 	default:
-		text = newJWT(claims)
+		text = fake.NoiseJWT(claims)
 	}
 	f.registries.remember(registry, text, credential)
 	return text
@@ -175,17 +175,16 @@ func (f *Fake) issueCredential(registry Registry, settings TokenSettings, life t
 func rid(registry Registry) string { return "id-of-" + registry.Hosts[0] }
 
 func unauthorized(format string, arguments ...any) cloud.Refusal {
-	return refuse(http.StatusUnauthorized, "UNAUTHORIZED", format, arguments...)
+	return fake.Refuse(http.StatusUnauthorized, "UNAUTHORIZED", format, arguments...)
 }
 
 func badForm(format string, arguments ...any) cloud.Refusal {
-	return refuseForm(http.StatusBadRequest, "BAD_REQUEST", format, arguments...)
+	return fake.RefuseForm(http.StatusBadRequest, "BAD_REQUEST", format, arguments...)
 }
 
 // wordACR words a refusal as the registry API does.
 func wordACR(refusal cloud.Refusal) (string, []byte) {
-	body, _ := json.Marshal(map[string]any{"errors": []any{ // strings never fail
+	return fake.WordJSON(map[string]any{"errors": []any{
 		map[string]any{"code": refusal.Code, "message": refusal.Message, "detail": nil},
 	}})
-	return jsonKind, body
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -224,18 +226,18 @@ func TestTheSwitchToPermissionsByRepositoryInvalidatesWhatWasIssued(t *testing.T
 }
 
 func TestShapesOfRefreshTokens(t *testing.T) {
-	for shape, wrong := range map[TokenShape]func(fields map[string]any) bool{
-		NoFields:   func(fields map[string]any) bool { return len(fields) != 0 },
-		EmptyToken: func(fields map[string]any) bool { return fields["refresh_token"] != "" },
-		NotAToken: func(fields map[string]any) bool {
+	for shape, wrong := range map[fake.TokenShape]func(fields map[string]any) bool{
+		fake.NoFields:   func(fields map[string]any) bool { return len(fields) != 0 },
+		fake.EmptyToken: func(fields map[string]any) bool { return fields["refresh_token"] != "" },
+		fake.NotAToken: func(fields map[string]any) bool {
 			_, ok := claimsOf(fields)["jti"]
 			return ok
 		},
-		NoExpiry: func(fields map[string]any) bool {
+		fake.NoExpiry: func(fields map[string]any) bool {
 			claims := claimsOf(fields)
 			return claims["exp"] != nil || claims["jti"] == nil
 		},
-		Ordinary: func(fields map[string]any) bool {
+		fake.Ordinary: func(fields map[string]any) bool {
 			claims := claimsOf(fields)
 			return claims["exp"] == nil || claims["aud"] != login || claims["iss"] != "Azure Container Registry"
 		},
@@ -254,7 +256,7 @@ func claimsOf(fields map[string]any) map[string]any {
 	token, _ := fields["refresh_token"].(string)
 	claims := map[string]any{}
 	if segments := strings.Split(token, "."); len(segments) == 3 {
-		_ = decodeSegment(segments[1], &claims) // none, then
+		_ = fake.DecodeSegment(segments[1], &claims) // none, then
 	}
 	return claims
 }

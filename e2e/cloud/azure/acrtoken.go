@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // scopeGrammar is a scope that a puller asks for.
@@ -15,7 +16,7 @@ var scopeGrammar = regexp.MustCompile(`^repository:([a-z0-9]+(?:[._/-]+[a-z0-9]+
 // answerAccessToken makes an access token for one repository: of a refresh
 // token, or of whatever a container runtime logs in with.
 func (f *Fake) answerAccessToken(x *cloud.Exchange, r *cloud.Request, host string, registry Registry) error {
-	fields, err := formFields(r, "grant_type", "service", "scope", "refresh_token", "username", "password", "client_id", "access_type")
+	fields, err := fake.Form(r, "grant_type", "service", "scope", "refresh_token", "username", "password", "client_id", "access_type")
 	if err != nil {
 		return badForm("%v", err)
 	}
@@ -43,8 +44,8 @@ func (f *Fake) answerAccessToken(x *cloud.Exchange, r *cloud.Request, host strin
 	if err != nil {
 		return err
 	}
-	settings := f.current().ACR.Access
-	text := f.issueCredential(registry, settings, settings.life(75*time.Minute), Credential{Host: host, Principal: owner, Repository: scope[1]})
+	settings := f.Current().ACR.Access
+	text := f.issueCredential(registry, settings, settings.LifeOr(75*time.Minute), Credential{Host: host, Principal: owner, Repository: scope[1]})
 	return answerCredential(x, "access_token", text, settings.Shape)
 }
 
@@ -54,7 +55,7 @@ func (f *Fake) checkRefreshToken(registry Registry, text, repository string) (Pr
 		refused.Form = true
 		return Principal{}, refused
 	}
-	credential, ok := f.registries.valid(registry, text, f.now())
+	credential, ok := f.registries.valid(registry, text, f.Now())
 	if !ok || credential.Repository != "" || !registry.lets(credential.Principal, repository) {
 		return Principal{}, unauthorized("authentication required, visit https://aka.ms/acr/authorization for more information.")
 	}
@@ -67,9 +68,9 @@ func (f *Fake) Pull(host, username, password, repository string) error {
 	registry, ok := f.registries.find(host)
 	switch {
 	case !ok:
-		return refuse(http.StatusNotFound, "NAME_UNKNOWN", "no registry at %s", host)
+		return fake.Refuse(http.StatusNotFound, "NAME_UNKNOWN", "no registry at %s", host)
 	case registry.Blocked:
-		return refuse(http.StatusForbidden, "DENIED", "client is not allowed access")
+		return fake.Refuse(http.StatusForbidden, "DENIED", "client is not allowed access")
 	}
 	_, err := f.checkLogin(registry, username, password, repository)
 	return err
@@ -86,7 +87,7 @@ func (f *Fake) checkLogin(registry Registry, username, password, repository stri
 		}
 		return Principal{}, unauthorized("Invalid clientid or client secret.")
 	}
-	credential, ok := f.registries.valid(registry, password, f.now())
+	credential, ok := f.registries.valid(registry, password, f.Now())
 	if !ok || credential.Repository != "" && credential.Repository != repository || !registry.lets(credential.Principal, repository) {
 		return Principal{}, unauthorized("authentication required, visit https://aka.ms/acr/authorization for more information.")
 	}

@@ -6,16 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
 	arcVersion = "2020-06-01"
 
-	// ArcFolder is where the agent of Azure Arc keeps its keys.
-	ArcFolder = "/var/opt/azcmagent/tokens"
+	// ArcDirectory is where the agent of Azure Arc keeps its keys.
+	ArcDirectory = "/var/opt/azcmagent/tokens"
 )
 
 // Arc is the agent of a machine outside of Azure. Who asks proves to be on the
@@ -23,7 +23,7 @@ const (
 // the name of a file, and the second one shows what is in it. Its operations are
 // GetChallenge and GetToken.
 func (f *Fake) Arc() http.Handler {
-	return f.service(&cloud.Service{
+	return f.Front(&cloud.Service{
 		Name: "arc",
 		Operation: func(r *cloud.Request) string {
 			if r.Header.Get("Authorization") == "" {
@@ -41,10 +41,10 @@ func (f *Fake) answerArc(x *cloud.Exchange, r *cloud.Request) error {
 	if err != nil {
 		return err
 	}
-	settings := f.current().Arc
+	settings := f.Current().Arc
 	authorization := r.Header.Get("Authorization")
 	if authorization == "" {
-		path, err := f.keys.make(settings)
+		path, err := f.makeKey(settings)
 		if err != nil {
 			return err
 		}
@@ -53,8 +53,8 @@ func (f *Fake) answerArc(x *cloud.Exchange, r *cloud.Request) error {
 		return nil
 	}
 	key, ok := strings.CutPrefix(authorization, "Basic ")
-	if !ok || !f.keys.use(key) {
-		return refuseForm(http.StatusUnauthorized, "unauthorized", "that is no key of the agent")
+	if !ok || !f.useKey(key) {
+		return fake.RefuseForm(http.StatusUnauthorized, "unauthorized", "that is no key of the agent")
 	}
 	if settings.OldAgent {
 		asked.name, asked.value = "", ""
@@ -69,20 +69,14 @@ func (f *Fake) answerArc(x *cloud.Exchange, r *cloud.Request) error {
 	if asked.name != "" {
 		fields[asked.name] = asked.value
 	}
-	return answerJSON(x, fields)
+	return fake.AnswerJSON(x, fields)
 }
 
-// arcKeys are the files that the agent waits to be shown, by content.
-type arcKeys struct {
-	mu       sync.Mutex
-	contents map[string]string // paths by content
-}
-
-// make writes a key that is good for one call.
-func (k *arcKeys) make(settings ArcSettings) (path string, err error) {
-	folder, extension, size := settings.Folder, settings.Extension, settings.KeySize
-	if folder == "" {
-		folder = ArcFolder
+// makeKey writes a key that is good for one call.
+func (f *Fake) makeKey(settings ArcSettings) (path string, err error) {
+	directory, extension, size := settings.Directory, settings.Extension, settings.KeySize
+	if directory == "" {
+		directory = ArcDirectory
 	}
 	if extension == "" {
 		extension = ".key"
@@ -90,28 +84,23 @@ func (k *arcKeys) make(settings ArcSettings) (path string, err error) {
 	if size == 0 {
 		size = 64
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(f.file(directory), 0o755); err != nil {
 		return "", fmt.Errorf("azure: %w", err)
 	}
-	content := randomText(size)[:size]
-	path = filepath.Join(folder, newGUID()+extension)
-	if err := os.WriteFile(path, []byte(content), 0o440); err != nil {
+	content := fake.Text(size)[:size]
+	path = filepath.Join(directory, fake.GUID()+extension)
+	if err := os.WriteFile(f.file(path), []byte(content), 0o440); err != nil {
 		return "", fmt.Errorf("azure: %w", err)
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.contents[content] = path
+	f.keys.Add(content, path)
 	return path, nil
 }
 
-// use reports whether a key is one that was made and takes it away.
-func (k *arcKeys) use(content string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	path, ok := k.contents[content]
+// useKey reports whether a key is one that was made and takes it away.
+func (f *Fake) useKey(content string) bool {
+	path, ok := f.keys.Take(content)
 	if ok {
-		delete(k.contents, content)
-		_ = os.Remove(path) // a test may have taken its folder away
+		_ = os.Remove(f.file(path)) // a test may have taken its directory away
 	}
 	return ok
 }

@@ -34,7 +34,7 @@ func key(t *testing.T, challenge *httptest.ResponseRecorder) string {
 
 func arcRig(t *testing.T) rig {
 	g := newRig()
-	g.Configure(func(s *Settings) { s.Arc.Folder = t.TempDir() })
+	g.Configure(func(s *Settings) { s.Arc.Directory = t.TempDir() })
 	return g
 }
 
@@ -47,7 +47,7 @@ func TestArcAnswersWhoReadsItsKeyOnce(t *testing.T) {
 		t.Errorf("known %+v, %t", known, ok)
 	}
 	g.wantNoViolation(t)
-	if left, _ := filepath.Glob(filepath.Join(g.current().Arc.Folder, "*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(g.Current().Arc.Directory, "*")); len(left) != 0 {
 		t.Errorf("keys %v are left", left)
 	}
 	g.wantRefusal(t, g.arc(acrResource, shown), 401, "no key", true)

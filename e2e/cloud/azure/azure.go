@@ -11,13 +11,12 @@ package azure
 
 import (
 	"fmt"
-	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
@@ -27,18 +26,17 @@ type Fake struct {
 	// assertions, of apps and identity bindings that say so.
 	Issuer *oidc.Issuer
 
-	calls  *cloud.Calls
-	faults *cloud.Faults
+	*fake.Core[Settings]
 
 	directory  *directory
 	registries *registries
-	tokens     tokens
-	instances  instanceTokens
-	keys       arcKeys
-	atIMDS     atomic.Int64 // calls that are being answered
+	tokens     fake.Ledger[Token]
+	instances  fake.Repeater[instanceKey, fake.Grant]
+	keys       fake.Ledger[string] // paths of the files that Azure Arc waits to be shown, by content
+	atIMDS     atomic.Int64        // calls that are being answered
 
-	mu       sync.Mutex
-	settings Settings
+	// file is where a file is found that programs on the machine know by a path.
+	file func(path string) string
 }
 
 // New makes an Azure with one tenant, HomeTenant, in the public cloud, and with
@@ -46,18 +44,15 @@ type Fake struct {
 // their faults under the names "imds", "arc", "entra", "acr" and
 // "identitybinding".
 func New(calls *cloud.Calls, faults *cloud.Faults) *Fake {
-	fake := &Fake{
-		Issuer:     oidc.NewIssuer("https://eastus.oic.prod-aks.azure.com/" + HomeTenant + "/3f1d6e52-7f0a-4a5e-9d0b-8c6b5a493827/"),
-		calls:      calls,
-		faults:     faults,
+	f := &Fake{
+		Issuer:     oidc.NewCluster("https://eastus.oic.prod-aks.azure.com/" + HomeTenant + "/3f1d6e52-7f0a-4a5e-9d0b-8c6b5a493827/"),
+		Core:       fake.NewCore(calls, faults, func(s Settings) time.Duration { return s.Clock }),
 		directory:  newDirectory(),
 		registries: newRegistries(),
-		tokens:     tokens{issued: map[string]Token{}},
-		instances:  instanceTokens{held: map[instanceKey]grant{}},
-		keys:       arcKeys{contents: map[string]string{}},
+		file:       func(path string) string { return path },
 	}
-	fake.AddTenant(Tenant{ID: HomeTenant, Domain: "contoso.onmicrosoft.com", Cloud: Public})
-	return fake
+	f.AddTenant(Tenant{ID: HomeTenant, Domain: "contoso.onmicrosoft.com", Cloud: Public})
+	return f
 }
 
 // Cloud is one of the clouds that Azure is, as azure.json calls it.
@@ -104,6 +99,7 @@ func (f *Fake) PlaceIMDS(c *cloud.Cloud) error {
 
 // PlaceArc puts the agent that a machine outside of Azure has.
 func (f *Fake) PlaceArc(c *cloud.Cloud) error {
+	f.file = c.Path
 	if err := c.Serve(netip.MustParseAddrPort("127.0.0.1:40342"), f.Arc()); err != nil {
 		return fmt.Errorf("azure: place the agent of Azure Arc: %w", err)
 	}
@@ -145,18 +141,4 @@ func (f *Fake) PlaceIdentityBinding(c *cloud.Cloud, authority *cloud.Authority, 
 		return fmt.Errorf("azure: place the endpoint of identity bindings: %w", err)
 	}
 	return nil
-}
-
-// now is the time by the fake's own clock.
-func (f *Fake) now() time.Time {
-	return time.Now().Add(f.current().Clock)
-}
-
-// service is what all services here have in common.
-func (f *Fake) service(service *cloud.Service) http.Handler {
-	service.Calls, service.Faults = f.calls, f.faults
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", f.now().UTC().Format(http.TimeFormat))
-		service.ServeHTTP(w, r)
-	})
 }

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // Certificate proves to be an app: whoever has its key is the app.
@@ -100,16 +102,16 @@ func (f *Fake) checkSigned(token, clientID, endpoint string) error {
 	var header assertionHeader
 	var claims assertionClaims
 	segments := strings.Split(token, ".")
-	if len(segments) != 3 || decodeSegment(segments[0], &header) != nil || decodeSegment(segments[1], &claims) != nil {
+	if len(segments) != 3 || fake.DecodeSegment(segments[0], &header) != nil || fake.DecodeSegment(segments[1], &claims) != nil {
 		return wrongAssertion("it is no signed JWT")
 	}
 	signer, ok := f.directory.certificate(header.Thumbprint)
-	now := f.now().Unix()
+	now := f.Now().Unix()
 	switch {
 	case header.Algorithm != "PS256" || header.Type != "JWT":
 		return wrongAssertion("algorithm %q and type %q", header.Algorithm, header.Type)
 	case !ok || !strings.EqualFold(signer.clientID, clientID):
-		return refuse(401, "invalid_client", "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application.")
+		return fake.Refuse(401, "invalid_client", "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application.")
 	case header.Chain != nil && header.Chain[0] != base64.StdEncoding.EncodeToString(signer.leaf.Raw):
 		return wrongAssertion("x5c begins with another certificate")
 	case signer.verify(segments) != nil:
@@ -121,7 +123,7 @@ func (f *Fake) checkSigned(token, clientID, endpoint string) error {
 	case claims.NotBefore == 0 || claims.Expires-claims.NotBefore > maxAssertionLife:
 		return wrongAssertion("it is good from %d to %d", claims.NotBefore, claims.Expires)
 	case now < claims.NotBefore-300 || now >= claims.Expires+300:
-		return refuse(401, "invalid_client", "AADSTS700024: Client assertion is not within its valid time range.")
+		return fake.Refuse(401, "invalid_client", "AADSTS700024: Client assertion is not within its valid time range.")
 	case claims.ID == "" || !f.directory.use(clientID+" "+claims.ID):
 		return wrongAssertion("its id %q was used before", claims.ID)
 	default:
@@ -130,7 +132,7 @@ func (f *Fake) checkSigned(token, clientID, endpoint string) error {
 }
 
 func wrongAssertion(format string, arguments ...any) error {
-	return refuseForm(401, "invalid_client", "AADSTS50027: JWT token is invalid or malformed: %s.", fmt.Sprintf(format, arguments...))
+	return fake.RefuseForm(401, "invalid_client", "AADSTS50027: JWT token is invalid or malformed: %s.", fmt.Sprintf(format, arguments...))
 }
 
 // verify checks a PS256 signature, RFC 7518 section 3.5.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // HomeTenant is the tenant that every fake has.
@@ -53,10 +55,8 @@ func (f *Fake) AddApp(app App) {
 
 // AddSecret makes a client secret of an app, good until it ends.
 func (f *Fake) AddSecret(clientID string, life time.Duration) (text string) {
-	text = "8Q~" + randomText(27)
-	f.directory.mu.Lock()
-	defer f.directory.mu.Unlock()
-	f.directory.secrets[text] = secret{clientID: clientID, expires: time.Now().Add(life)}
+	text = "8Q~" + fake.Text(27)
+	f.directory.secrets.Add(text, secret{clientID: clientID, expires: time.Now().Add(life)})
 	return text
 }
 
@@ -71,8 +71,8 @@ func (f *Fake) Bind(clientID string, subjects ...string) {
 type directory struct {
 	mu           sync.Mutex
 	tenants      []Tenant
-	apps         map[string]App         // by lower-case client id
-	secrets      map[string]secret      // by text
+	apps         map[string]App // by lower-case client id
+	secrets      fake.Ledger[secret]
 	certificates map[string]certificate // by x5t#S256
 	assertions   map[string]bool        // ids of those that were used
 	bindings     map[string][]string    // subjects by lower-case client id
@@ -86,7 +86,6 @@ type secret struct {
 func newDirectory() *directory {
 	return &directory{
 		apps:         map[string]App{},
-		secrets:      map[string]secret{},
 		certificates: map[string]certificate{},
 		assertions:   map[string]bool{},
 		bindings:     map[string][]string{},
@@ -112,13 +111,6 @@ func (d *directory) app(clientID, tenant string) (App, bool) {
 	defer d.mu.Unlock()
 	app, ok := d.apps[strings.ToLower(clientID)]
 	return app, ok && slices.Contains(app.Tenants, tenant)
-}
-
-func (d *directory) secret(text string) (secret, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	found, ok := d.secrets[text]
-	return found, ok
 }
 
 func (d *directory) certificate(thumbprint string) (certificate, bool) {

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 const entraURL = "https://login.microsoftonline.com/" + HomeTenant + "/oauth2/v2.0/token"
@@ -134,7 +136,7 @@ func signed(t *testing.T, c Certificate, change func(header, claims map[string]a
 	t.Helper()
 	now := time.Now().Unix()
 	header := map[string]any{"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint(c.Leaf)}
-	claims := map[string]any{"aud": entraURL, "iss": appID, "sub": appID, "jti": newGUID(), "nbf": now, "exp": now + 600}
+	claims := map[string]any{"aud": entraURL, "iss": appID, "sub": appID, "jti": fake.GUID(), "nbf": now, "exp": now + 600}
 	if change != nil {
 		change(header, claims)
 	}

@@ -1,13 +1,12 @@
 package azure
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
@@ -42,7 +41,7 @@ func (f *Fake) checkFederated(text string, app App) (subject string, err error) 
 	} {
 		candidates = slices.DeleteFunc(candidates, func(c FederatedCredential) bool { return !step.matches(c) })
 		if len(candidates) == 0 {
-			return token.subject, refuse(http.StatusUnauthorized, invalidClient,
+			return token.subject, fake.Refuse(http.StatusUnauthorized, invalidClient,
 				"AADSTS%s: No matching federated identity record found for presented assertion %s. Check your federated identity credential Subject, Audience and Issuer against the presented assertion.",
 				step.code, step.what)
 		}
@@ -56,9 +55,9 @@ func (f *Fake) readOwn(own Token, app App) (foreign, error) {
 	token := foreign{issuer: own.Issuer, subject: own.Subject, audiences: []string{own.Audience}}
 	switch {
 	case !own.assigned || own.Principal.Tenant != app.Tenants[0]:
-		return token, refuse(http.StatusUnauthorized, invalidClient,
+		return token, fake.Refuse(http.StatusUnauthorized, invalidClient,
 			"AADSTS700236: Entra ID tokens issued by issuer '%s' may not be used for federated identity credential flows for applications or managed identities registered in this tenant.", own.Issuer)
-	case !f.now().Before(own.Expires):
+	case !f.Now().Before(own.Expires):
 		return token, outOfTime()
 	}
 	return token, nil
@@ -70,19 +69,19 @@ func (f *Fake) readServiceAccount(text string) (foreign, error) {
 	var claimed struct {
 		Issuer string `json:"iss"`
 	}
-	if len(segments) != 3 || decodeSegment(segments[1], &claimed) != nil {
+	if len(segments) != 3 || fake.DecodeSegment(segments[1], &claimed) != nil {
 		return foreign{}, wrongAssertion("it is no signed JWT")
 	}
 	if claimed.Issuer != f.Issuer.URL {
-		return foreign{}, refuse(http.StatusUnauthorized, invalidClient,
+		return foreign{}, fake.Refuse(http.StatusUnauthorized, invalidClient,
 			"AADSTS700211: No matching federated identity record found for presented assertion issuer '%s'.", claimed.Issuer)
 	}
 	claims, err := f.Issuer.Verify(text)
 	if err != nil {
-		return foreign{}, refuse(http.StatusUnauthorized, invalidClient, "AADSTS50013: Assertion failed signature validation.")
+		return foreign{}, fake.Refuse(http.StatusUnauthorized, invalidClient, "AADSTS50013: Assertion failed signature validation.")
 	}
 	token := foreign{issuer: claims.Issuer, subject: claims.Subject, audiences: claims.Audience}
-	if err := claims.Check(firstOf(claims.Audience), f.now()); errors.Is(err, oidc.ErrExpired) || errors.Is(err, oidc.ErrEarly) {
+	if err := claims.Check(firstOf(claims.Audience), f.Now()); errors.Is(err, oidc.ErrExpired) || errors.Is(err, oidc.ErrEarly) {
 		return token, outOfTime()
 	}
 	return token, nil
@@ -96,13 +95,5 @@ func firstOf(audiences []string) string {
 }
 
 func outOfTime() error {
-	return refuse(http.StatusUnauthorized, invalidClient, "AADSTS700024: Client assertion is not within its valid time range.")
-}
-
-func decodeSegment(encoded string, into any) error {
-	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(decoded, into)
+	return fake.Refuse(http.StatusUnauthorized, invalidClient, "AADSTS700024: Client assertion is not within its valid time range.")
 }

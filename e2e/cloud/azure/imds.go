@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 // than five at once. Its operation is GetToken, or GetMetadata for any other
 // path.
 func (f *Fake) IMDS() http.Handler {
-	handler := f.service(&cloud.Service{
+	handler := f.Front(&cloud.Service{
 		Name:      "imds",
 		Operation: machineOperation,
 		Answer:    f.answerIMDS,
@@ -42,16 +43,16 @@ func machineOperation(r *cloud.Request) string {
 
 func (f *Fake) answerIMDS(x *cloud.Exchange, r *cloud.Request) error {
 	if f.atIMDS.Load() > maxAtIMDS {
-		return refuse(http.StatusTooManyRequests, "too_many_requests", "Too many requests")
+		return fake.Refuse(http.StatusTooManyRequests, "too_many_requests", "Too many requests")
 	}
 	asked, err := f.parseMachineQuery(r, imdsVersion)
 	if err != nil {
 		return err
 	}
 	if r.Header.Get("Authorization") != "" {
-		return refuseForm(http.StatusBadRequest, invalidRequest, "credentials have no place here")
+		return fake.RefuseForm(http.StatusBadRequest, invalidRequest, "credentials have no place here")
 	}
-	settings := f.current().IMDS
+	settings := f.Current().IMDS
 	identity, assigned, err := settings.find(asked)
 	x.Summarize("%s %s for %s", asked.name, asked.value, asked.resource)
 	if err != nil {
@@ -67,31 +68,20 @@ func (f *Fake) answerIMDS(x *cloud.Exchange, r *cloud.Request) error {
 			}
 		}
 	}
-	return answerJSON(x, fields)
+	return fake.AnswerJSON(x, fields)
 }
 
 // machineFields is an answer to a program on a machine. Its numbers are strings.
-func (f *Fake) machineFields(issued grant, resource string) map[string]any {
-	left := strconv.Itoa(int(issued.expires.Sub(f.now()).Seconds()))
-	fields := map[string]any{
-		"access_token":   issued.text,
+func (f *Fake) machineFields(issued fake.Grant, resource string) map[string]any {
+	left := strconv.Itoa(int(issued.Expires.Sub(f.Now()).Seconds()))
+	return issued.Shape.Apply(map[string]any{
+		"access_token":   issued.Token,
 		"refresh_token":  "",
 		"expires_in":     left,
 		"ext_expires_in": left,
-		"expires_on":     strconv.FormatInt(issued.expires.Unix(), 10),
-		"not_before":     strconv.FormatInt(issued.issued.Unix(), 10),
+		"expires_on":     strconv.FormatInt(issued.Expires.Unix(), 10),
+		"not_before":     strconv.FormatInt(issued.Issued.Unix(), 10),
 		"resource":       resource,
 		"token_type":     "Bearer",
-	}
-	switch issued.shape {
-	case NoFields:
-		return map[string]any{}
-	case EmptyToken:
-		fields["access_token"] = ""
-	case NoExpiry:
-		delete(fields, "expires_in")
-		delete(fields, "ext_expires_in")
-		delete(fields, "expires_on")
-	}
-	return fields
+	}, "access_token", "expires_in", "ext_expires_in", "expires_on")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 func TestIMDSRefusesWhatIsNoProgramOnTheMachine(t *testing.T) {
@@ -136,7 +137,7 @@ func TestATokenIsRepeatedWithLessLifeUntilShortlyBeforeItsEnd(t *testing.T) {
 func TestIMDSAnswersFiveAtOnce(t *testing.T) {
 	g := newRig()
 	handler := g.IMDS()
-	g.faults.Always("imds", "", cloud.Slow{Delay: 300 * time.Millisecond})
+	g.faults.Always("imds", "", cloud.Slow{Delay: time.Second})
 	statuses := make([]int, 6)
 	var asking sync.WaitGroup
 	for i := range statuses {
@@ -158,14 +159,14 @@ func TestIMDSAnswersFiveAtOnce(t *testing.T) {
 }
 
 func TestShapesOfTokens(t *testing.T) {
-	for shape, want := range map[TokenShape]func(map[string]any) bool{
-		NoFields:   func(fields map[string]any) bool { return len(fields) <= 1 },
-		EmptyToken: func(fields map[string]any) bool { return fields["access_token"] == "" },
-		NoExpiry: func(fields map[string]any) bool {
+	for shape, want := range map[fake.TokenShape]func(map[string]any) bool{
+		fake.NoFields:   func(fields map[string]any) bool { return len(fields) <= 1 },
+		fake.EmptyToken: func(fields map[string]any) bool { return fields["access_token"] == "" },
+		fake.NoExpiry: func(fields map[string]any) bool {
 			return fields["expires_on"] == nil && fields["expires_in"] == nil && fields["access_token"] != ""
 		},
-		ExpiresNow: func(fields map[string]any) bool { return fields["expires_in"] == "0" },
-		ExpiredLong: func(fields map[string]any) bool {
+		fake.ExpiresNow: func(fields map[string]any) bool { return fields["expires_in"] == "0" },
+		fake.ExpiredLong: func(fields map[string]any) bool {
 			seconds, _ := strconv.ParseInt(fields["expires_on"].(string), 10, 64)
 			return time.Until(time.Unix(seconds, 0)) < -50*time.Minute
 		},

@@ -5,10 +5,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -34,40 +34,40 @@ func (f *Fake) parseMachineQuery(r *cloud.Request, version string) (machineQuery
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	switch {
 	case err != nil:
-		return machineQuery{}, refuseForm(http.StatusBadRequest, "bad_request_102", "%v", err)
+		return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, "bad_request_102", "%v", err)
 	case r.Method != http.MethodGet:
-		return machineQuery{}, refuseForm(http.StatusMethodNotAllowed, invalidRequest, "only GET is allowed")
+		return machineQuery{}, fake.RefuseForm(http.StatusMethodNotAllowed, invalidRequest, "only GET is allowed")
 	case !slices.Equal(r.Header.Values("Metadata"), []string{"true"}):
-		return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "Required metadata header not specified")
+		return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "Required metadata header not specified")
 	case r.Header.Get("X-Forwarded-For") != "":
-		return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "requests with X-Forwarded-For are refused")
+		return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "requests with X-Forwarded-For are refused")
 	case len(r.Body) != 0:
-		return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "a body has no place here")
+		return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "a body has no place here")
 	case r.URL.Path != machinePath:
-		return machineQuery{}, refuseForm(http.StatusNotFound, "not_found", "no such path")
+		return machineQuery{}, fake.RefuseForm(http.StatusNotFound, "not_found", "no such path")
 	}
 	asked := machineQuery{resource: query.Get("resource")}
 	for name, values := range query {
 		switch {
 		case len(values) != 1:
-			return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "%s is there %d times", name, len(values))
+			return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "%s is there %d times", name, len(values))
 		case values[0] == "":
-			return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "%s is empty", name)
+			return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "%s is empty", name)
 		case slices.Contains(selectors, name) && asked.name != "":
-			return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "%s and %s name an identity each", asked.name, name)
+			return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "%s and %s name an identity each", asked.name, name)
 		case slices.Contains(selectors, name):
 			asked.name, asked.value = name, values[0]
 		case name != "api-version" && name != "resource":
-			return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "unknown parameter %s", name)
+			return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "unknown parameter %s", name)
 		}
 	}
 	switch {
 	case query.Get("api-version") != version:
-		return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "api-version is %q, not %q", query.Get("api-version"), version)
+		return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "api-version is %q, not %q", query.Get("api-version"), version)
 	case asked.resource == "" || strings.HasSuffix(asked.resource, "/.default"):
-		return machineQuery{}, refuseForm(http.StatusBadRequest, invalidRequest, "the resource %q is none", asked.resource)
+		return machineQuery{}, fake.RefuseForm(http.StatusBadRequest, invalidRequest, "the resource %q is none", asked.resource)
 	case !f.knownAudience(asked.resource):
-		return machineQuery{}, refuse(http.StatusBadRequest, "invalid_resource",
+		return machineQuery{}, fake.Refuse(http.StatusBadRequest, "invalid_resource",
 			"AADSTS500011: The resource principal named %s was not found in the tenant.", asked.resource)
 	}
 	return asked, nil
@@ -83,7 +83,7 @@ func (s InstanceSettings) find(asked machineQuery) (identity ManagedIdentity, as
 		case len(s.User) == 1:
 			return s.User[0], true, nil
 		case len(s.User) > 1:
-			return ManagedIdentity{}, false, refuse(http.StatusBadRequest, invalidRequest,
+			return ManagedIdentity{}, false, fake.Refuse(http.StatusBadRequest, invalidRequest,
 				"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request")
 		}
 		return ManagedIdentity{}, false, identityNotFound()
@@ -104,23 +104,18 @@ func (s InstanceSettings) find(asked machineQuery) (identity ManagedIdentity, as
 }
 
 func identityNotFound() error {
-	return refuse(http.StatusBadRequest, invalidRequest, "Identity not found")
+	return fake.Refuse(http.StatusBadRequest, invalidRequest, "Identity not found")
 }
 
-// instanceTokens are the tokens that the platform holds for a machine.
-// Everybody on it gets the same one, with less and less of its life left, until
-// shortly before its end: asking earlier yields nothing new.
-type instanceTokens struct {
-	mu   sync.Mutex
-	held map[instanceKey]grant
-}
-
+// instanceKey is what a token of a machine is of.
 type instanceKey struct {
 	service, tenant, clientID, resource string
-	settings                            TokenSettings
+	settings                            fake.TokenSettings
 }
 
-func (f *Fake) instanceToken(service string, settings InstanceSettings, identity ManagedIdentity, assigned bool, resource string) grant {
+// instanceToken is the token that everybody on the machine gets, until shortly
+// before its end.
+func (f *Fake) instanceToken(service string, settings InstanceSettings, identity ManagedIdentity, assigned bool, resource string) fake.Grant {
 	if settings.Token.Life == 0 {
 		settings.Token.Life = 24 * time.Hour
 	}
@@ -131,18 +126,14 @@ func (f *Fake) instanceToken(service string, settings InstanceSettings, identity
 		settings.Tenant = HomeTenant
 	}
 	key := instanceKey{service, settings.Tenant, identity.ClientID, resource, settings.Token}
-	f.instances.mu.Lock()
-	defer f.instances.mu.Unlock()
-	if held, ok := f.instances.held[key]; ok && f.now().Before(held.expires.Add(-settings.RenewBefore)) {
-		return held
-	}
-	issued := f.issue(settings.Token, Token{
-		Principal: Principal{settings.Tenant, identity.ClientID},
-		Service:   service,
-		Audience:  resource,
-		Subject:   identity.ObjectID,
-		assigned:  assigned,
+	return f.instances.Get(key, f.Now(), func() (fake.Grant, time.Time) {
+		issued := f.issue(settings.Token, Token{
+			Principal: Principal{settings.Tenant, identity.ClientID},
+			Service:   service,
+			Audience:  resource,
+			Subject:   identity.ObjectID,
+			assigned:  assigned,
+		})
+		return issued, issued.Expires.Add(-settings.RenewBefore)
 	})
-	f.instances.held[key] = issued
-	return issued
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // Roles that let pull.
@@ -64,11 +66,11 @@ type registries struct {
 	mu         sync.Mutex
 	all        []Registry
 	generation map[string]int // by first host: how often its permissions changed their kind
-	issued     map[string]Credential
+	issued     fake.Ledger[Credential]
 }
 
 func newRegistries() *registries {
-	return &registries{generation: map[string]int{}, issued: map[string]Credential{}}
+	return &registries{generation: map[string]int{}}
 }
 
 // AddRegistry makes a registry, or changes the one of the same first host. A
@@ -97,10 +99,7 @@ func (f *Fake) AddRegistry(registry Registry) {
 // Credential returns what is known of a registry's token, which is what the
 // kubelet is given as a password; ok is false for one that no registry issued.
 func (f *Fake) Credential(password string) (credential Credential, ok bool) {
-	f.registries.mu.Lock()
-	defer f.registries.mu.Unlock()
-	credential, ok = f.registries.issued[password]
-	return credential, ok
+	return f.registries.issued.Find(password)
 }
 
 // find returns the registry at a host.
@@ -118,19 +117,20 @@ func (r *registries) find(host string) (Registry, bool) {
 
 // valid reports whether a token is one of a registry's and still good.
 func (r *registries) valid(registry Registry, text string, now time.Time) (Credential, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	credential, ok := r.issued[text]
-	name := registry.Hosts[0]
-	return credential, ok && credential.registry == name && credential.generation == r.generation[name] && now.Before(credential.Expires)
+	credential, ok := r.issued.Find(text)
+	return credential, ok && credential.registry == registry.Hosts[0] && credential.generation == r.generationOf(registry) && now.Before(credential.Expires)
 }
 
 func (r *registries) remember(registry Registry, text string, credential Credential) {
+	credential.registry = registry.Hosts[0]
+	credential.generation = r.generationOf(registry)
+	r.issued.Add(text, credential)
+}
+
+func (r *registries) generationOf(registry Registry) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	credential.registry = registry.Hosts[0]
-	credential.generation = r.generation[credential.registry]
-	r.issued[text] = credential
+	return r.generation[registry.Hosts[0]]
 }
 
 // role is the one that counts on the registry.

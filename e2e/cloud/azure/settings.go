@@ -1,6 +1,10 @@
 package azure
 
-import "time"
+import (
+	"time"
+
+	"regcred/e2e/cloud/fake"
+)
 
 // Settings is how the fake behaves. The zero value is an Azure in good order,
 // with a machine that has no identity.
@@ -16,9 +20,9 @@ type Settings struct {
 
 	IMDS            IMDSSettings
 	Arc             ArcSettings
-	Entra           TokenSettings
+	Entra           fake.TokenSettings
 	ACR             ACRSettings
-	IdentityBinding TokenSettings
+	IdentityBinding fake.TokenSettings
 }
 
 // InstanceSettings are the managed identities of a machine, and their tokens.
@@ -27,7 +31,7 @@ type InstanceSettings struct {
 	System *ManagedIdentity  // nil: none
 	User   []ManagedIdentity // that were assigned to it
 
-	Token TokenSettings
+	Token fake.TokenSettings
 	// RenewBefore is how long before its end the platform stops repeating a
 	// token. Zero: five minutes.
 	RenewBefore time.Duration
@@ -52,49 +56,16 @@ type ArcSettings struct {
 	// OldAgent knows no user-assigned identities: whichever it is asked for,
 	// it answers the system's and does not say so.
 	OldAgent bool
-	// Folder is where the agent keeps its keys. Empty: ArcFolder.
-	Folder string
+	// Directory is where the agent keeps its keys. Empty: ArcDirectory.
+	Directory string
 	// Extension is what the names of the keys end in. Empty: .key.
 	Extension string
 	// KeySize is the length of a key. Zero: 64.
 	KeySize int
 }
 
-// TokenSettings is what a service answers that issues tokens.
-type TokenSettings struct {
-	Life  time.Duration // zero: an hour, or a day for those of machines
-	Shape TokenShape
-}
-
-// TokenShape is a way for an answer to be of no use.
-type TokenShape int
-
-// The first is of use; the others are what has to be refused, or not to be kept.
-const (
-	Ordinary    TokenShape = iota
-	NoFields               // an empty object
-	EmptyToken             // a token of no characters
-	NoExpiry               // a token without an expiry
-	ExpiresNow             // the expiry is this moment
-	ExpiredLong            // the expiry is past
-	NotAToken              // a registry's: text that is no JWT
-)
-
 // ACRSettings is what registries answer.
 type ACRSettings struct {
-	Refresh TokenSettings // Life zero: three hours
-	Access  TokenSettings // Life zero: 75 minutes
-}
-
-// Configure changes the settings, also while services run.
-func (f *Fake) Configure(change func(*Settings)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(&f.settings)
-}
-
-func (f *Fake) current() Settings {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.settings
+	Refresh fake.TokenSettings // Life zero: three hours
+	Access  fake.TokenSettings // Life zero: 75 minutes
 }

@@ -2,11 +2,11 @@ package azure
 
 import (
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
-	"sync"
 	"time"
+
+	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // Audiences of tokens.
@@ -40,41 +40,22 @@ type Token struct {
 	assigned bool
 }
 
-// tokens is every Entra token that was issued.
-type tokens struct {
-	mu     sync.Mutex
-	issued map[string]Token
-}
-
 // Token returns what is known of an Entra token; ok is false for one that the
 // fake did not issue.
-func (f *Fake) Token(text string) (token Token, ok bool) {
-	f.tokens.mu.Lock()
-	defer f.tokens.mu.Unlock()
-	token, ok = f.tokens.issued[text]
-	return token, ok
-}
+func (f *Fake) Token(text string) (token Token, ok bool) { return f.tokens.Find(text) }
 
 // Issued is how many Entra tokens a service has issued.
 func (f *Fake) Issued(service string) int {
-	f.tokens.mu.Lock()
-	defer f.tokens.mu.Unlock()
-	count := 0
-	for _, token := range f.tokens.issued {
-		if token.Service == service {
-			count++
-		}
-	}
-	return count
+	return f.tokens.Count(func(token Token) bool { return token.Service == service })
 }
 
 // issue makes an Entra token in the shape that is asked for. No call gets the
 // token of another, unless its service repeats it.
-func (f *Fake) issue(settings TokenSettings, token Token) grant {
-	issued := time.Unix(f.now().Unix(), 0)
-	token.Expires = issued.Add(settings.life(time.Hour))
+func (f *Fake) issue(settings fake.TokenSettings, token Token) fake.Grant {
+	issued := time.Unix(f.Now().Unix(), 0)
+	token.Expires = issued.Add(settings.LifeOr(time.Hour))
 	token.Issuer = f.issuerOf(token.Principal.Tenant)
-	text := newJWT(map[string]any{
+	text := fake.NoiseJWT(map[string]any{
 		"aud":   token.Audience,
 		"iss":   token.Issuer,
 		"iat":   issued.Unix(),
@@ -87,10 +68,8 @@ func (f *Fake) issue(settings TokenSettings, token Token) grant {
 		"uti":   rand.Text(),
 		"ver":   "1.0",
 	})
-	f.tokens.mu.Lock()
-	defer f.tokens.mu.Unlock()
-	f.tokens.issued[text] = token
-	return grant{text: text, issued: issued, expires: token.Expires, shape: settings.Shape}
+	f.tokens.Add(text, token)
+	return fake.Grant{Token: text, Issued: issued, Expires: token.Expires, Shape: settings.Shape}
 }
 
 // issuerOf is a tenant as the issuer of tokens. It names the first authority of
@@ -107,7 +86,7 @@ func (f *Fake) issuerOf(tenant string) string {
 // knownAudience reports whether Entra issues tokens for an audience. They are
 // compared to the letter.
 func (f *Fake) knownAudience(audience string) bool {
-	if audience == ACRAudience || audience == ARMAudience || slices.Contains(f.current().Resources, audience) {
+	if audience == ACRAudience || audience == ARMAudience || slices.Contains(f.Current().Resources, audience) {
 		return true
 	}
 	for _, known := range federationAudience {
@@ -118,59 +97,11 @@ func (f *Fake) knownAudience(audience string) bool {
 	return false
 }
 
-// life is for how long a token is good.
-func (s TokenSettings) life(ordinary time.Duration) time.Duration {
-	switch {
-	case s.Shape == ExpiresNow:
-		return 0
-	case s.Shape == ExpiredLong:
-		return -time.Hour
-	case s.Life != 0:
-		return s.Life
-	default:
-		return ordinary
+// answerToken answers a token as Entra does.
+func (f *Fake) answerToken(x *cloud.Exchange, issued fake.Grant) error {
+	fields := issued.OAuth(f.Now())
+	if life, ok := fields["expires_in"]; ok {
+		fields["ext_expires_in"] = life
 	}
-}
-
-// grant is an issued token on its way into an answer.
-type grant struct {
-	text            string
-	issued, expires time.Time
-	shape           TokenShape
-}
-
-// fields is the answer of RFC 6749, section 5.1, as Entra has it.
-func (g grant) fields(now time.Time) map[string]any {
-	left := int(g.expires.Sub(now).Seconds())
-	fields := map[string]any{
-		"access_token":   g.text,
-		"expires_in":     left,
-		"ext_expires_in": left,
-		"token_type":     "Bearer",
-	}
-	switch g.shape {
-	case NoFields:
-		return map[string]any{}
-	case EmptyToken:
-		fields["access_token"] = ""
-	case NoExpiry:
-		delete(fields, "expires_in")
-		delete(fields, "ext_expires_in")
-	}
-	return fields
-}
-
-// newJWT makes what looks like a signed token. Nobody but who made it needs to
-// know it, so its signature is noise.
-func newJWT(claims map[string]any) string {
-	payload, _ := json.Marshal(claims) // strings and numbers never fail
-	return base64.RawURLEncoding.EncodeToString([]byte(`{"typ":"JWT","alg":"RS256","kid":"fake"}`)) + "." +
-		base64.RawURLEncoding.EncodeToString(payload) + "." + randomText(256)
-}
-
-// randomText encodes as many random bytes in the characters of a token.
-func randomText(size int) string {
-	content := make([]byte, size)
-	_, _ = rand.Read(content) // never fails: see its documentation
-	return base64.RawURLEncoding.EncodeToString(content)
+	return fake.AnswerJSON(x, fields)
 }

@@ -4,6 +4,7 @@ package cloudtest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,11 @@ import (
 // CacheDir is where plugins keep their cache unless they are told otherwise.
 // In the namespace, /run is its own.
 const CacheDir = "/run/regcred"
+
+// sideBySide is how many parallel tests run at the same time unless a flag says
+// otherwise: they wait for services that are slow or fail much more than they
+// compute.
+const sideBySide = "16"
 
 // Run enters a namespace, runs the tests and returns the exit code. Without
 // namespaces it says so in one line and runs none. Binaries are what the tests
@@ -33,6 +39,12 @@ func Run(m *testing.M, suite string, binaries ...string) int {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", suite, err)
 		return 1
+	}
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", sideBySide) // a number
 	}
 	return m.Run()
 }
@@ -72,6 +84,20 @@ func New(t *testing.T) *cloud.Cloud {
 		t.Fatal(err)
 	}
 	c, err := cloud.New()
+	return lent(t, c, err)
+}
+
+// Apart is New on a machine of its own, beside which there may be others: tests
+// that have one each may be parallel.
+func Apart(t *testing.T) *cloud.Cloud {
+	t.Helper()
+	c, err := cloud.Apart()
+	return lent(t, c, err)
+}
+
+// lent gives a cloud to a test until its end.
+func lent(t *testing.T, c *cloud.Cloud, err error) *cloud.Cloud {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package cloudtest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 
 	credentialprovider "k8s.io/kubelet/pkg/apis/credentialprovider/v1"
 	strictjson "sigs.k8s.io/json"
@@ -20,65 +22,22 @@ import (
 // loses its message.
 const Patience = 55 * time.Second
 
-const v1 = "credentialprovider.kubelet.k8s.io/v1"
+// Question is one run of a plugin.
+type Question = fake.Question
 
-// Question is one run of a plugin: what the kubelet writes to it, and what the
-// kubelet's configuration gives it besides.
-type Question struct {
-	APIVersion  string // empty: v1
-	Image       string
-	Token       string // of a service account; empty: none
-	Annotations map[string]string
-
-	Args []string
-	Env  []string // besides PATH
-}
-
-// Request is what the kubelet writes.
-func (q Question) Request(t *testing.T) []byte {
-	t.Helper()
-	request := credentialprovider.CredentialProviderRequest{
-		Image:                     q.Image,
-		ServiceAccountToken:       q.Token,
-		ServiceAccountAnnotations: q.Annotations,
-	}
-	request.Kind, request.APIVersion = "CredentialProviderRequest", q.version()
-	text, err := json.Marshal(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func (q Question) version() string {
-	if q.APIVersion != "" {
-		return q.APIVersion
-	}
-	return v1
-}
-
-// Command is the plugin as systemd's kubelet starts it: no HOME, no TMPDIR, in
-// the root folder.
-func (q Question) Command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, program, append(args, q.Args...)...)
-	command.Dir = "/"
-	command.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, q.Env...)
-	return command
-}
-
-// Ask runs a plugin to its end, with the question's request or anything else
-// on its standard input.
-func Ask(t *testing.T, plugin string, q Question, stdin []byte) Answer {
+// Ask runs a plugin on a machine to its end, with the question's request or
+// anything else on its standard input.
+func Ask(t *testing.T, c *cloud.Cloud, plugin string, q Question, stdin []byte) Answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	command := q.Command(ctx, plugin)
 	command.Stdin = bytes.NewReader(stdin)
-	a := Start(t, command).Answer()
+	a := Start(t, c, plugin, command).Answer()
 	if ctx.Err() != nil {
 		t.Fatalf("no answer within %s", Patience)
 	}
-	a.version = q.version()
+	a.version = q.Version()
 	return a
 }
 
@@ -86,16 +45,17 @@ func Ask(t *testing.T, plugin string, q Question, stdin []byte) Answer {
 type Invocation struct {
 	*exec.Cmd
 	t              *testing.T
+	plugin         string
 	begin          time.Time
 	stdout, stderr bytes.Buffer
 }
 
-// Start starts a command, a plugin or one that becomes it.
-func Start(t *testing.T, command *exec.Cmd) *Invocation {
+// Start starts a command on a machine, a plugin or one that becomes it.
+func Start(t *testing.T, c *cloud.Cloud, plugin string, command *exec.Cmd) *Invocation {
 	t.Helper()
-	r := &Invocation{Cmd: command, t: t, begin: time.Now()}
+	r := &Invocation{Cmd: command, t: t, plugin: filepath.Base(plugin), begin: time.Now()}
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr
-	if err := r.Start(); err != nil {
+	if err := c.Start(command); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -114,7 +74,8 @@ func (r *Invocation) Answer() Answer {
 		Stderr:  r.stderr.String(),
 		Took:    time.Since(r.begin),
 		t:       r.t,
-		version: v1,
+		plugin:  r.plugin,
+		version: fake.V1,
 	}
 }
 
@@ -125,6 +86,7 @@ type Answer struct {
 	Took           time.Duration
 
 	t       *testing.T
+	plugin  string // its name
 	version string // that was asked in
 }
 
@@ -208,13 +170,14 @@ func Secret(text string) string { return secretLike.FindString(text) }
 
 // WantFailure fails the test unless the run failed with the exit code and one
 // line for the operator that says all of this and no secret.
-func (a Answer) WantFailure(plugin string, exit int, says ...string) {
+func (a Answer) WantFailure(exit int, says ...string) {
 	a.t.Helper()
 	if a.Exit != exit || a.Stdout != "" {
 		a.t.Errorf("exit code %d and %d bytes on stdout, want %d and none", a.Exit, len(a.Stdout), exit)
 	}
-	line, rest, ended := strings.Cut(a.Stderr, "\n")
-	if !ended || rest != "" || !strings.HasPrefix(line, filepath.Base(plugin)+": ") {
+	// The kubelet's log has what ends with a newline on lines of its own.
+	line := a.Stderr
+	if strings.ContainsAny(line, "\n\r") || !strings.HasPrefix(line, a.plugin+": ") {
 		a.t.Errorf("stderr is not one line of the plugin's:\n%s", a.Stderr)
 	}
 	for _, want := range says {
@@ -225,6 +188,27 @@ func (a Answer) WantFailure(plugin string, exit int, says ...string) {
 	if secret := Secret(a.Stderr); secret != "" {
 		a.t.Errorf("%q on stderr may be a secret", secret)
 	}
+}
+
+// Recorded is what the line of a failure says that was recorded by another
+// process.
+const Recorded = "ago to another process"
+
+var nextAttempt = regexp.MustCompile(`next attempt in (\S+)\)`)
+
+// NextAttempt is when the cloud will be asked again, as the line of a failure
+// says that was recorded.
+func (a Answer) NextAttempt() time.Duration {
+	a.t.Helper()
+	said := nextAttempt.FindStringSubmatch(a.Stderr)
+	if said == nil {
+		a.t.Fatalf("the line does not say when the next attempt is: %s", a.Stderr)
+	}
+	left, err := time.ParseDuration(said[1])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return left
 }
 
 // WantWithin fails the test if the run took longer.

@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
@@ -25,15 +25,11 @@ type Fake struct {
 	// Which providers trust it is said with AddProvider.
 	Issuer *oidc.Issuer
 
-	calls  *cloud.Calls
-	faults *cloud.Faults
+	*fake.Core[Settings]
 
 	identities *identities
-	tokens     tokens
-	instance   instanceToken
-
-	mu       sync.Mutex
-	settings Settings
+	tokens     fake.Ledger[Token]
+	instance   fake.Repeater[instanceKey, fake.Grant]
 }
 
 // New makes a Google Cloud without service accounts and providers, and with
@@ -42,11 +38,9 @@ type Fake struct {
 // and "oauth2".
 func New(calls *cloud.Calls, faults *cloud.Faults) *Fake {
 	return &Fake{
-		Issuer:     oidc.NewIssuer("https://container.googleapis.com/v1/projects/example-project/locations/us-central1/clusters/main"),
-		calls:      calls,
-		faults:     faults,
+		Issuer:     oidc.NewCluster("https://container.googleapis.com/v1/projects/example-project/locations/us-central1/clusters/main"),
+		Core:       fake.NewCore(calls, faults, func(s Settings) time.Duration { return s.Clock }),
 		identities: newIdentities(),
-		tokens:     tokens{issued: map[string]Token{}},
 	}
 }
 
@@ -85,9 +79,4 @@ func (f *Fake) PlaceAPIs(c *cloud.Cloud, universe string) error {
 		}
 	}
 	return nil
-}
-
-// now is the time by the fake's own clock.
-func (f *Fake) now() time.Time {
-	return time.Now().Add(f.current().Clock)
 }

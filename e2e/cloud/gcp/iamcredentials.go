@@ -3,8 +3,6 @@ package gcp
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -13,16 +11,17 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // IAMCredentials is the IAM Service Account Credentials API. Its one operation
 // is GenerateAccessToken.
 func (f *Fake) IAMCredentials() http.Handler {
-	return f.service(&cloud.Service{
+	return f.Front(&cloud.Service{
 		Name:      "iamcredentials",
 		Operation: func(*cloud.Request) string { return "GenerateAccessToken" },
 		Answer:    f.answerIAMCredentials,
-		Refuse:    refuseAPI,
+		Refuse:    wordAPI,
 	})
 }
 
@@ -33,9 +32,9 @@ func (f *Fake) answerIAMCredentials(x *cloud.Exchange, r *cloud.Request) error {
 	path := generatePath.FindStringSubmatch(r.URL.Path)
 	switch {
 	case path == nil || r.Method != http.MethodPost:
-		return apiFormRefusal(http.StatusNotFound, "NOT_FOUND", "no method %s %s", r.Method, r.URL.Path)
+		return fake.RefuseForm(http.StatusNotFound, "NOT_FOUND", "no method %s %s", r.Method, r.URL.Path)
 	case r.URL.RawQuery != "" && r.URL.RawQuery != "alt=json":
-		return apiFormRefusal(http.StatusBadRequest, "INVALID_ARGUMENT", "unknown query %q", r.URL.RawQuery)
+		return fake.RefuseForm(http.StatusBadRequest, "INVALID_ARGUMENT", "unknown query %q", r.URL.RawQuery)
 	}
 	email := path[1]
 	wanted, err := parseGenerate(r)
@@ -48,7 +47,7 @@ func (f *Fake) answerIAMCredentials(x *cloud.Exchange, r *cloud.Request) error {
 	}
 	x.Summarize("%s as %s", email, caller.Principal)
 	if !caller.allows(CloudPlatform) && !caller.allows("https://www.googleapis.com/auth/iam") {
-		return apiRefusal(http.StatusForbidden, "PERMISSION_DENIED", "Request had insufficient authentication scopes.")
+		return fake.Refuse(http.StatusForbidden, "PERMISSION_DENIED", "Request had insufficient authentication scopes.")
 	}
 	// Each may have tokens of the next.
 	holder := caller.Principal
@@ -58,30 +57,16 @@ func (f *Fake) answerIAMCredentials(x *cloud.Exchange, r *cloud.Request) error {
 		}
 		holder = Account(next)
 	}
-	settings := f.current().IAMCredentials
+	settings := f.Current().IAMCredentials
 	if settings.Life == 0 {
 		settings.Life = wanted.life
 	}
 	issued := f.issue(settings, Token{Principal: Account(email), Service: "iamcredentials", Scopes: wanted.scopes})
-	return answerJSON(x, issued.generated())
-}
-
-// generated is the answer of generateAccessToken: it has an expiry where OAuth
-// has a life.
-func (g grant) generated() map[string]any {
-	fields := map[string]any{
-		"accessToken": g.access,
-		"expireTime":  g.expires.UTC().Format(time.RFC3339),
-	}
-	switch g.shape {
-	case NoFields:
-		return map[string]any{}
-	case EmptyToken:
-		fields["accessToken"] = ""
-	case NoExpiry:
-		delete(fields, "expireTime")
-	}
-	return fields
+	// There is an expiry where OAuth has a life.
+	return fake.AnswerJSON(x, issued.Shape.Apply(map[string]any{
+		"accessToken": issued.Token,
+		"expireTime":  issued.Expires.UTC().Format(time.RFC3339),
+	}, "accessToken", "expireTime"))
 }
 
 // generate is what generateAccessToken is asked for.
@@ -94,8 +79,8 @@ type generate struct {
 var delegateName = regexp.MustCompile(`^projects/-/serviceAccounts/([^/@\s]+@[^/\s]+)$`)
 
 func parseGenerate(r *cloud.Request) (generate, error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return generate{}, apiFormRefusal(http.StatusBadRequest, "INVALID_ARGUMENT", "content type is %q", r.Header.Get("Content-Type"))
+	if !fake.HasKind(r, "application/json") {
+		return generate{}, fake.RefuseForm(http.StatusBadRequest, "INVALID_ARGUMENT", "content type is %q", r.Header.Get("Content-Type"))
 	}
 	var body struct {
 		Lifetime  string   `json:"lifetime"`
@@ -105,10 +90,10 @@ func parseGenerate(r *cloud.Request) (generate, error) {
 	decoder := json.NewDecoder(bytes.NewReader(r.Body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&body); err != nil {
-		return generate{}, apiFormRefusal(http.StatusBadRequest, "INVALID_ARGUMENT", "Invalid JSON payload received. %v", err)
+		return generate{}, fake.RefuseForm(http.StatusBadRequest, "INVALID_ARGUMENT", "Invalid JSON payload received. %v", err)
 	}
 	if len(body.Scope) == 0 || slices.ContainsFunc(body.Scope, func(scope string) bool { return !wellFormedScope(scope) }) {
-		return generate{}, apiFormRefusal(http.StatusBadRequest, "INVALID_ARGUMENT", "Scope required.")
+		return generate{}, fake.RefuseForm(http.StatusBadRequest, "INVALID_ARGUMENT", "Scope required.")
 	}
 	wanted := generate{life: time.Hour, scopes: body.Scope}
 	if body.Lifetime != "" {
@@ -116,14 +101,14 @@ func parseGenerate(r *cloud.Request) (generate, error) {
 		number, ok := strings.CutSuffix(body.Lifetime, "s")
 		seconds, err := strconv.ParseFloat(number, 64)
 		if !ok || err != nil || seconds <= 0 || seconds > 3600 {
-			return generate{}, apiFormRefusal(http.StatusBadRequest, "INVALID_ARGUMENT", "The access token lifetime %q is not between 0s and 3600s.", body.Lifetime)
+			return generate{}, fake.RefuseForm(http.StatusBadRequest, "INVALID_ARGUMENT", "The access token lifetime %q is not between 0s and 3600s.", body.Lifetime)
 		}
 		wanted.life = time.Duration(seconds * float64(time.Second))
 	}
 	for _, name := range body.Delegates {
 		delegate := delegateName.FindStringSubmatch(name)
 		if delegate == nil {
-			return generate{}, apiFormRefusal(http.StatusBadRequest, "INVALID_ARGUMENT", "Invalid delegate %q.", name)
+			return generate{}, fake.RefuseForm(http.StatusBadRequest, "INVALID_ARGUMENT", "Invalid delegate %q.", name)
 		}
 		wanted.delegates = append(wanted.delegates, delegate[1])
 	}
@@ -136,14 +121,14 @@ func (f *Fake) authenticate(r *cloud.Request) (Token, error) {
 	const invalid = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential."
 	shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return Token{}, apiFormRefusal(http.StatusUnauthorized, "UNAUTHENTICATED", "Request is missing required authentication credential.")
+		return Token{}, fake.RefuseForm(http.StatusUnauthorized, "UNAUTHENTICATED", "Request is missing required authentication credential.")
 	}
 	token, known := f.Token(shown)
 	switch {
 	case !known:
-		return Token{}, apiFormRefusal(http.StatusUnauthorized, "UNAUTHENTICATED", invalid)
-	case !f.now().Before(token.Expires):
-		return Token{}, apiRefusal(http.StatusUnauthorized, "UNAUTHENTICATED", invalid)
+		return Token{}, fake.RefuseForm(http.StatusUnauthorized, "UNAUTHENTICATED", invalid)
+	case !f.Now().Before(token.Expires):
+		return Token{}, fake.Refuse(http.StatusUnauthorized, "UNAUTHENTICATED", invalid)
 	default:
 		return token, nil
 	}
@@ -152,27 +137,15 @@ func (f *Fake) authenticate(r *cloud.Request) (Token, error) {
 // Denied is how IAM refuses a principal that may not have tokens of a service
 // account, or names one that does not exist.
 func Denied() cloud.Refusal {
-	return apiRefusal(http.StatusForbidden, "PERMISSION_DENIED",
+	return fake.Refuse(http.StatusForbidden, "PERMISSION_DENIED",
 		"Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).")
 }
 
-func apiRefusal(status int, code, format string, arguments ...any) cloud.Refusal {
-	return cloud.Refusal{Status: status, Code: code, Message: fmt.Sprintf(format, arguments...)}
-}
-
-// apiFormRefusal is one that no correct program meets.
-func apiFormRefusal(status int, code, format string, arguments ...any) cloud.Refusal {
-	refused := apiRefusal(status, code, format, arguments...)
-	refused.Form = true
-	return refused
-}
-
-// refuseAPI words a refusal as Google's APIs do: the code is the status.
-func refuseAPI(refusal cloud.Refusal) (string, []byte) {
-	body, _ := json.Marshal(map[string]any{"error": map[string]any{ // strings and a number never fail
+// wordAPI words a refusal as Google's APIs do: the code is the status.
+func wordAPI(refusal cloud.Refusal) (string, []byte) {
+	return fake.WordJSON(map[string]any{"error": map[string]any{
 		"code":    refusal.Status,
 		"message": refusal.Message,
 		"status":  refusal.Code,
 	}})
-	return "application/json; charset=UTF-8", body
 }

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud/fake"
 )
 
 const pullPath = "/v1/projects/-/serviceAccounts/" + pullAccount + ":generateAccessToken"
@@ -57,7 +59,7 @@ func TestImpersonationsThatAreRefused(t *testing.T) {
 	g, _ := impersonatorRig()
 	federated := g.federated(t)
 	stranger := access(t, g.get(tokenPath))
-	g.Configure(func(s *Settings) { s.STS.Shape = ExpiredLong })
+	g.Configure(func(s *Settings) { s.STS.Shape = fake.ExpiredLong })
 	expired := g.federated(t)
 	g.AddServiceAccount(ServiceAccount{Email: nodeAccount})
 	tests := []struct {

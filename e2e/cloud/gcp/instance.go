@@ -4,10 +4,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 // accountOperation names what is asked of a path below service-accounts/.
@@ -45,7 +45,7 @@ func (f *Fake) answerAccount(x *cloud.Exchange, r *cloud.Request, path, operatio
 		return notFound(metadataPath(r))
 	}
 	if !slash {
-		// A folder is asked for with a slash at its end.
+		// A directory is asked for with a slash at its end.
 		http.Redirect(x, r.Request, r.URL.Path+"/", http.StatusMovedPermanently)
 		return nil
 	}
@@ -57,7 +57,7 @@ func (f *Fake) answerAccount(x *cloud.Exchange, r *cloud.Request, path, operatio
 	switch leaf {
 	case "":
 		if r.URL.Query().Get("recursive") == "true" {
-			return answerJSON(x, map[string]any{"aliases": []string{"default"}, "email": email, "scopes": scopes})
+			return fake.AnswerJSON(x, map[string]any{"aliases": []string{"default"}, "email": email, "scopes": scopes})
 		}
 		return answerText(x, "aliases\nemail\nidentity\nscopes\ntoken\n")
 	case "aliases":
@@ -66,43 +66,35 @@ func (f *Fake) answerAccount(x *cloud.Exchange, r *cloud.Request, path, operatio
 		return answerText(x, email)
 	case "scopes":
 		if r.URL.Query().Get("alt") == "json" {
-			return answerJSON(x, scopes)
+			return fake.AnswerJSON(x, scopes)
 		}
 		return answerText(x, strings.Join(append(slices.Clone(scopes), ""), "\n"))
 	case "token":
-		issued := f.instance.token(f, email, scopes, settings)
-		return answerJSON(x, issued.fields(f.now()))
+		issued := f.instanceToken(email, scopes, settings)
+		return fake.AnswerJSON(x, issued.OAuth(f.Now()))
 	default:
 		return notFound(metadataPath(r))
 	}
 }
 
-// instanceToken is the token that a metadata server holds. Everybody on the
-// instance gets the same one, with less and less of its life left, until
-// minutes before its end: asking earlier yields nothing new.
-type instanceToken struct {
-	mu       sync.Mutex
-	held     grant
-	email    string
-	scopes   []string
-	universe string
-	settings TokenSettings
+// instanceKey is what an instance's token is of.
+type instanceKey struct {
+	email, scopes, universe string
+	settings                fake.TokenSettings
 }
 
-func (i *instanceToken) token(f *Fake, email string, scopes []string, settings MetadataSettings) grant {
+// instanceToken is the token that everybody on the instance gets, until minutes
+// before its end.
+func (f *Fake) instanceToken(email string, scopes []string, settings MetadataSettings) fake.Grant {
 	before := settings.RenewBefore
 	if before == 0 {
 		before = 5 * time.Minute
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	same := i.email == email && i.settings == settings.Token && i.universe == settings.Universe && slices.Equal(i.scopes, scopes)
-	if same && f.now().Before(i.held.expires.Add(-before)) {
-		return i.held
-	}
-	i.email, i.scopes, i.universe, i.settings = email, scopes, settings.Universe, settings.Token
-	i.held = f.issue(settings.Token, Token{
-		Principal: Account(email), Service: "metadata", Scopes: scopes, Universe: settings.Universe,
+	key := instanceKey{email, strings.Join(scopes, " "), settings.Universe, settings.Token}
+	return f.instance.Get(key, f.Now(), func() (fake.Grant, time.Time) {
+		issued := f.issue(settings.Token, Token{
+			Principal: Account(email), Service: "metadata", Scopes: scopes, Universe: settings.Universe,
+		})
+		return issued, issued.Expires.Add(-before)
 	})
-	return i.held
 }

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"regcred/e2e/cloud/fake"
 )
 
 // key is a key of a service account: whoever has it is the account.
@@ -75,11 +77,11 @@ func (i *identities) verify(token string) (assertion, error) {
 		Type      string `json:"typ"`
 		KeyID     string `json:"kid"`
 	}
-	if err := decodeSegment(segments[0], &header); err != nil {
+	if err := fake.DecodeSegment(segments[0], &header); err != nil {
 		return assertion{}, err
 	}
 	var claims assertion
-	if err := decodeSegment(segments[1], &claims); err != nil {
+	if err := fake.DecodeSegment(segments[1], &claims); err != nil {
 		return assertion{}, err
 	}
 	signer, ok := i.key(header.KeyID)
@@ -92,12 +94,4 @@ func (i *identities) verify(token string) (assertion, error) {
 	}
 	digest := sha256.Sum256([]byte(segments[0] + "." + segments[1]))
 	return claims, rsa.VerifyPKCS1v15(signer.public, crypto.SHA256, digest[:], signature)
-}
-
-func decodeSegment(encoded string, into any) error {
-	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(decoded, into)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 // GetEmail, GetScopes, GetIdentity, GetProjectID, GetNumericProjectID,
 // GetUniverse, GetAttribute and, for any other path, GetMetadata.
 func (f *Fake) Metadata() http.Handler {
-	handler := f.service(&cloud.Service{
+	handler := f.Front(&cloud.Service{
 		Name:      "metadata",
 		Operation: metadataOperation,
 		Answer:    f.answerMetadata,
@@ -31,7 +32,7 @@ func (f *Fake) Metadata() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Also what a fault answers comes from the metadata server.
-		if !f.current().Metadata.Impostor {
+		if !f.Current().Metadata.Impostor {
 			w.Header().Set("Metadata-Flavor", "Google")
 			w.Header().Set("Server", "Metadata Server for VM")
 		}
@@ -64,12 +65,12 @@ func metadataOperation(r *cloud.Request) string {
 }
 
 func (f *Fake) answerMetadata(x *cloud.Exchange, r *cloud.Request) error {
-	settings := f.current().Metadata
+	settings := f.Current().Metadata
 	if err := checkMetadata(r); err != nil {
 		return err
 	}
 	if settings.Disabled {
-		return metadataRefusal(http.StatusForbidden, "Forbidden", "The metadata endpoint is disabled.")
+		return fake.Refuse(http.StatusForbidden, "Forbidden", "The metadata endpoint is disabled.")
 	}
 	path := metadataPath(r)
 	switch operation := metadataOperation(r); operation {
@@ -102,13 +103,13 @@ func (f *Fake) answerMetadata(x *cloud.Exchange, r *cloud.Request) error {
 func checkMetadata(r *cloud.Request) error {
 	switch {
 	case r.Method != http.MethodGet:
-		return metadataFormRefusal(http.StatusMethodNotAllowed, "Method Not Allowed", "Only GET is allowed.")
+		return fake.RefuseForm(http.StatusMethodNotAllowed, "Method Not Allowed", "Only GET is allowed.")
 	case r.Header.Get("X-Forwarded-For") != "":
-		return metadataFormRefusal(http.StatusForbidden, "Forbidden", "Requests with X-Forwarded-For are refused.")
+		return fake.RefuseForm(http.StatusForbidden, "Forbidden", "Requests with X-Forwarded-For are refused.")
 	case r.Header.Get("Metadata-Flavor") != "Google":
-		return metadataFormRefusal(http.StatusForbidden, "Forbidden", `Missing required header "Metadata-Flavor": "Google"`)
+		return fake.RefuseForm(http.StatusForbidden, "Forbidden", `Missing required header "Metadata-Flavor": "Google"`)
 	case r.Header.Get("Authorization") != "" || len(r.Body) != 0:
-		return metadataFormRefusal(http.StatusBadRequest, "Bad Request", "Neither credentials nor a body have a place here.")
+		return fake.RefuseForm(http.StatusBadRequest, "Bad Request", "Neither credentials nor a body have a place here.")
 	case !strings.HasPrefix(r.URL.Path, metadataRoot):
 		return notFound(r.URL.Path)
 	default:
@@ -130,13 +131,5 @@ func or(text, otherwise string) string {
 }
 
 func notFound(path string) error {
-	return metadataRefusal(http.StatusNotFound, "Not Found", "The requested URL "+path+" was not found on this server.")
-}
-
-func metadataRefusal(status int, title, message string) error {
-	return cloud.Refusal{Status: status, Code: title, Message: message}
-}
-
-func metadataFormRefusal(status int, title, message string) error {
-	return cloud.Refusal{Status: status, Code: title, Message: message, Form: true}
+	return fake.Refuse(http.StatusNotFound, "Not Found", "The requested URL %s was not found on this server.", path)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -142,7 +143,7 @@ func TestWhenATokenIsRenewedCanBeSaid(t *testing.T) {
 		s.Metadata.Token.Life, s.Metadata.RenewBefore = time.Minute, 10*time.Second
 	})
 	first := access(t, g.get(tokenPath))
-	g.Configure(func(s *Settings) { s.Clock = 49 * time.Second })
+	g.Configure(func(s *Settings) { s.Clock = 30 * time.Second })
 	if access(t, g.get(tokenPath)) != first {
 		t.Error("another token before it was time")
 	}
@@ -201,15 +202,15 @@ func TestMetadataInTrouble(t *testing.T) {
 
 func TestTokensOfNoUse(t *testing.T) {
 	for name, test := range map[string]struct {
-		shape TokenShape
+		shape fake.TokenShape
 		wrong func(fields map[string]any) bool
 	}{
-		"no fields":   {NoFields, func(fields map[string]any) bool { return len(fields) == 0 }},
-		"empty":       {EmptyToken, func(fields map[string]any) bool { return fields["access_token"] == "" }},
-		"no expiry":   {NoExpiry, func(fields map[string]any) bool { _, there := fields["expires_in"]; return !there }},
-		"expires now": {ExpiresNow, func(fields map[string]any) bool { return fields["expires_in"] == float64(0) }},
-		"expired":     {ExpiredLong, func(fields map[string]any) bool { return fields["expires_in"] == float64(-3600) }},
-		"longest": {LongestToken, func(fields map[string]any) bool {
+		"no fields":   {fake.NoFields, func(fields map[string]any) bool { return len(fields) == 0 }},
+		"empty":       {fake.EmptyToken, func(fields map[string]any) bool { return fields["access_token"] == "" }},
+		"no expiry":   {fake.NoExpiry, func(fields map[string]any) bool { _, there := fields["expires_in"]; return !there }},
+		"expires now": {fake.ExpiresNow, func(fields map[string]any) bool { return fields["expires_in"] == float64(0) }},
+		"expired":     {fake.ExpiredLong, func(fields map[string]any) bool { return fields["expires_in"] == float64(-3600) }},
+		"longest": {fake.LongestToken, func(fields map[string]any) bool {
 			token, _ := fields["access_token"].(string)
 			return len(token) > 12000 && len(token) <= 12288
 		}},

@@ -3,13 +3,12 @@ package gcp
 import (
 	"encoding/json"
 	"errors"
-	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/cloud/oidc"
 )
 
@@ -25,11 +24,11 @@ const (
 // for an access token of the principal that the token's provider makes of it.
 // Its one operation is ExchangeToken.
 func (f *Fake) STS() http.Handler {
-	return f.service(&cloud.Service{
+	return f.Front(&cloud.Service{
 		Name:      "sts",
 		Operation: func(*cloud.Request) string { return "ExchangeToken" },
 		Answer:    f.answerSTS,
-		Refuse:    refuseOAuth,
+		Refuse:    fake.WordOAuth,
 	})
 }
 
@@ -44,7 +43,7 @@ func (f *Fake) answerSTS(x *cloud.Exchange, r *cloud.Request) error {
 	}
 	provider, ok := f.identities.provider(fields["audience"])
 	if !ok || provider.Disabled {
-		return oauthRefusal("invalid_target", "The target service indicated by the \"audience\" parameters is invalid. "+
+		return fake.Refuse(http.StatusBadRequest, "invalid_target", "The target service indicated by the \"audience\" parameters is invalid. "+
 			"This might either be because the pool or provider is disabled or deleted or because it doesn't exist.")
 	}
 	claims, err := f.verifySubject(provider, fields["subject_token"])
@@ -52,12 +51,12 @@ func (f *Fake) answerSTS(x *cloud.Exchange, r *cloud.Request) error {
 	if err != nil {
 		return err
 	}
-	issued := f.issue(f.current().STS, Token{
+	issued := f.issue(f.Current().STS, Token{
 		Principal: provider.Principal(claims.Subject), Service: "sts", Scopes: scopes,
 	})
-	answer := issued.fields(f.now())
+	answer := issued.OAuth(f.Now())
 	answer["issued_token_type"] = accessTokenType
-	return answerJSON(x, answer)
+	return fake.AnswerJSON(x, answer)
 }
 
 // exchangeFields reads a form or a JSON object, whose names are then those of
@@ -65,32 +64,18 @@ func (f *Fake) answerSTS(x *cloud.Exchange, r *cloud.Request) error {
 func exchangeFields(r *cloud.Request) (map[string]string, error) {
 	switch {
 	case r.URL.RequestURI() != "/v1/token":
-		return nil, cloud.Refusal{Status: http.StatusNotFound, Code: "not_found", Message: "no such path", Form: true}
+		return nil, fake.RefuseForm(http.StatusNotFound, "not_found", "no such path")
 	case r.Method != http.MethodPost:
-		return nil, cloud.Refusal{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Message: "only POST is allowed", Form: true}
+		return nil, fake.RefuseForm(http.StatusMethodNotAllowed, "invalid_request", "only POST is allowed")
 	case r.Header.Get("Authorization") != "":
-		return nil, oauthFormRefusal("invalid_request", "a token exchange is proved by its subject token: an Authorization header makes it fail")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", "a token exchange is proved by its subject token: an Authorization header makes it fail")
 	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if fake.HasKind(r, "application/json") {
+		return jsonFields(r.Body)
+	}
+	fields, err := fake.Form(r, exchangeNames...)
 	if err != nil {
-		return nil, oauthFormRefusal("invalid_request", "content type is %q", r.Header.Get("Content-Type"))
-	}
-	var fields map[string]string
-	switch kind {
-	case "application/x-www-form-urlencoded":
-		fields, err = formFields(r.Body)
-	case "application/json":
-		fields, err = jsonFields(r.Body)
-	default:
-		err = oauthFormRefusal("invalid_request", "content type is %q", kind)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for name := range fields {
-		if !slices.Contains(exchangeNames, name) {
-			return nil, oauthFormRefusal("invalid_request", "unknown field %q", name)
-		}
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", "%v", err)
 	}
 	return fields, nil
 }
@@ -99,25 +84,10 @@ var exchangeNames = []string{
 	"grant_type", "audience", "scope", "requested_token_type", "subject_token", "subject_token_type", "options",
 }
 
-func formFields(body []byte) (map[string]string, error) {
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, oauthFormRefusal("invalid_request", "%v", err)
-	}
-	fields := map[string]string{}
-	for name, all := range values {
-		if len(all) != 1 {
-			return nil, oauthFormRefusal("invalid_request", "%s is there %d times", name, len(all))
-		}
-		fields[name] = all[0]
-	}
-	return fields, nil
-}
-
 func jsonFields(body []byte) (map[string]string, error) {
 	var object map[string]string
 	if err := json.Unmarshal(body, &object); err != nil {
-		return nil, oauthFormRefusal("invalid_request", "Invalid JSON payload received.")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", "Invalid JSON payload received.")
 	}
 	fields := map[string]string{}
 	for name, value := range object {
@@ -125,6 +95,9 @@ func jsonFields(body []byte) (map[string]string, error) {
 			if strings.EqualFold(name, strings.ReplaceAll(known, "_", "")) {
 				name = known
 			}
+		}
+		if !slices.Contains(exchangeNames, name) {
+			return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", "unknown field %q", name)
 		}
 		fields[name] = value
 	}
@@ -136,19 +109,19 @@ func checkExchange(fields map[string]string) (scopes []string, err error) {
 	const invalid = "Invalid value for \"%s\"."
 	switch {
 	case fields["grant_type"] != exchangeGrant:
-		return nil, oauthFormRefusal("unsupported_grant_type", invalid, "grant_type")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "unsupported_grant_type", invalid, "grant_type")
 	case fields["requested_token_type"] != accessTokenType:
-		return nil, oauthFormRefusal("invalid_request", invalid, "requested_token_type")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", invalid, "requested_token_type")
 	case fields["subject_token_type"] != jwtType && fields["subject_token_type"] != idTokenType:
-		return nil, oauthFormRefusal("invalid_request", invalid, "subject_token_type")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", invalid, "subject_token_type")
 	case fields["subject_token"] == "":
-		return nil, oauthFormRefusal("invalid_request", invalid, "subject_token")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", invalid, "subject_token")
 	case !audienceGrammar.MatchString(fields["audience"]):
-		return nil, oauthFormRefusal("invalid_request", invalid, "audience")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_request", invalid, "audience")
 	}
 	scopes = strings.Fields(fields["scope"])
 	if len(scopes) == 0 || slices.ContainsFunc(scopes, func(scope string) bool { return !wellFormedScope(scope) }) {
-		return nil, oauthFormRefusal("invalid_scope", invalid, "scope")
+		return nil, fake.RefuseForm(http.StatusBadRequest, "invalid_scope", invalid, "scope")
 	}
 	return scopes, nil
 }
@@ -160,24 +133,24 @@ const longestLife = 48 * 60 * 60
 func (f *Fake) verifySubject(provider Provider, token string) (oidc.Claims, error) {
 	claims, err := provider.Issuer.Verify(token)
 	if err != nil {
-		return claims, oauthRefusal("invalid_grant", "Error connecting to the given credential's issuer, or its signature is not valid: %v", err)
+		return claims, fake.Refuse(http.StatusBadRequest, "invalid_grant", "Error connecting to the given credential's issuer, or its signature is not valid: %v", err)
 	}
 	if claims.Subject == "" || claims.IssuedAt == 0 || claims.Expires-claims.IssuedAt > longestLife {
-		return claims, oauthRefusal("invalid_grant", "The subject token lacks a claim, or lives for longer than 48 hours.")
+		return claims, fake.Refuse(http.StatusBadRequest, "invalid_grant", "The subject token lacks a claim, or lives for longer than 48 hours.")
 	}
 	err = oidc.ErrAudience
 	for _, audience := range provider.TokenAudiences {
-		if err = claims.Check(audience, f.now()); !errors.Is(err, oidc.ErrAudience) {
+		if err = claims.Check(audience, f.Now()); !errors.Is(err, oidc.ErrAudience) {
 			break
 		}
 	}
 	switch {
 	case errors.Is(err, oidc.ErrAudience):
-		return claims, oauthRefusal("invalid_grant", "The audience in ID Token %v does not match the expected audience.", []string(claims.Audience))
+		return claims, fake.Refuse(http.StatusBadRequest, "invalid_grant", "The audience in ID Token %v does not match the expected audience.", []string(claims.Audience))
 	case errors.Is(err, oidc.ErrExpired):
-		return claims, oauthRefusal("invalid_grant", "ID Token issued at %d is stale to sign-in.", claims.IssuedAt)
+		return claims, fake.Refuse(http.StatusBadRequest, "invalid_grant", "ID Token issued at %d is stale to sign-in.", claims.IssuedAt)
 	case err != nil:
-		return claims, oauthRefusal("invalid_grant", "%v", err)
+		return claims, fake.Refuse(http.StatusBadRequest, "invalid_grant", "%v", err)
 	}
 	return claims, nil
 }

@@ -24,13 +24,23 @@ type Issuer struct {
 
 // NewIssuer makes an issuer with a new key.
 func NewIssuer(url string) *Issuer {
-	return &Issuer{URL: url, key: sync.OnceValues(func() (*rsa.PrivateKey, error) {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			return nil, fmt.Errorf("oidc: %w", err)
-		}
-		return key, nil
-	})}
+	return &Issuer{URL: url, key: sync.OnceValues(newKey)}
+}
+
+// NewCluster makes an issuer with the key that all clusters of this process
+// have: most tests take less time than a key does.
+func NewCluster(url string) *Issuer {
+	return &Issuer{URL: url, key: clusterKey}
+}
+
+var clusterKey = sync.OnceValues(newKey)
+
+func newKey() (*rsa.PrivateKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("oidc: %w", err)
+	}
+	return key, nil
 }
 
 // KeyPEM is the signing key, for a real API server that is to issue tokens in

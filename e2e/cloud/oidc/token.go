@@ -24,6 +24,15 @@ func (s ServiceAccount) Subject() string {
 	return "system:serviceaccount:" + s.Namespace + ":" + s.Name
 }
 
+// Subjects are service accounts as tokens and trust policies name them.
+func Subjects(accounts []ServiceAccount) []string {
+	var all []string
+	for _, account := range accounts {
+		all = append(all, account.Subject())
+	}
+	return all
+}
+
 // Token signs a token as kubelet gets it from an API server. A ttl that is
 // not positive makes a token that has expired already.
 func (i *Issuer) Token(account ServiceAccount, audience string, ttl time.Duration) (string, error) {

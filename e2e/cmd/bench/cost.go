@@ -42,35 +42,13 @@ func median(costs []cost) cost {
 	}
 }
 
-// command is a program with next to no environment, as the kubelet's under
-// systemd.
-func command(program []string, stdin []byte) *exec.Cmd {
-	c := exec.Command(program[0], program[1:]...)
-	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	c.Stdin = bytes.NewReader(stdin)
-	return c
-}
-
-// keepOutput runs a program and keeps what it prints in a file.
-func keepOutput(file string, program []string, stdin []byte) error {
-	var stderr bytes.Buffer
-	c := command(program, stdin)
-	c.Stderr = &stderr
-	printed, err := c.Output()
-	if err != nil {
-		return fmt.Errorf("%s: %w: %s", program[0], err, stderr.String())
-	}
-	return os.WriteFile(file, printed, 0o600)
-}
-
 // spend runs a program and measures it.
-func spend(program []string, stdin []byte) (cost, error) {
+func spend(c *exec.Cmd) (cost, error) {
 	var stderr bytes.Buffer
-	c := command(program, stdin)
 	c.Stdout, c.Stderr = new(bytes.Buffer), &stderr
 	begin := time.Now()
 	if err := c.Run(); err != nil {
-		return cost{}, fmt.Errorf("%s: %w: %s", program[0], err, stderr.String())
+		return cost{}, fmt.Errorf("%s: %w: %s", c.Path, err, stderr.String())
 	}
 	return cost{
 		wall: time.Since(begin),
@@ -81,7 +59,7 @@ func spend(program []string, stdin []byte) (cost, error) {
 // peak runs a program into a pipe that is full, so that it stops at its last
 // step, and reads what memory it has had until then. The kernel's own figure
 // at exit would include the parent's.
-func peak(program []string, stdin []byte) (int64, error) {
+func peak(c *exec.Cmd) (int64, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -90,7 +68,6 @@ func peak(program []string, stdin []byte) (int64, error) {
 	if err := fill(writer); err != nil {
 		return 0, err
 	}
-	c := command(program, stdin)
 	c.Stdout = writer
 	if err := c.Start(); err != nil {
 		return 0, err

@@ -2,22 +2,23 @@
 // smallest Go program that answers, in one run and on one machine, and prints
 // tables of ratios.
 //
-//	bench [PLUGIN]...
+//	bench [CLOUD]...
 //
-// PLUGIN is the name of a plugin to measure, as in bin/; by default all are.
+// CLOUD is aws, gcp, azure, oracle or ibm; by default all are measured.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/clouds"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -33,6 +34,9 @@ const (
 	storms = 7
 	// distance is how far away the cloud of the storm is.
 	distance = 50 * time.Millisecond
+
+	// cacheDir is the plugins' default; the namespace has a /run of its own.
+	cacheDir = "/run/regcred"
 )
 
 func main() {
@@ -42,7 +46,12 @@ func main() {
 	}
 }
 
-func run(plugins []string) (err error) {
+func run(names []string) (err error) {
+	for _, name := range names {
+		if _, err := clouds.Find(name); err != nil {
+			return err
+		}
+	}
 	if err := cloud.Enter(); err != nil {
 		return err
 	}
@@ -51,70 +60,57 @@ func run(plugins []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	minimal, err := buildMinimal(scratch)
+	y, err := buildYardsticks(scratch)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s, %d cores, %s/%s\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
-	for _, s := range subjects {
-		if len(plugins) > 0 && !slices.Contains(plugins, s.plugin) {
+	for _, kind := range clouds.All() {
+		if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, kind.Name) }) {
 			continue
 		}
-		if err := measure(s, minimal, scratch); err != nil {
-			return fmt.Errorf("%s: %w", s.plugin, err)
+		if err := measure(kind, y, scratch); err != nil {
+			return fmt.Errorf("%s: %w", kind.Plugin, err)
 		}
 	}
 	return nil
 }
 
-// buildMinimal builds the smallest program.
-func buildMinimal(dir string) (string, error) {
-	minimal := filepath.Join(dir, "minimal")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", minimal, "./e2e/cmd/bench/minimal")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the minimal program: %w: %s", err, output)
-	}
-	return minimal, nil
-}
-
 // measure prints the table of one plugin.
-func measure(s subject, minimal, scratch string) (err error) {
-	c, err := s.open()
+func measure(kind fake.Kind, y yardsticks, scratch string) (err error) {
+	c, err := cloud.New()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	r, err := newRig(s, minimal, scratch)
+	r, err := newRig(c, kind, y, scratch)
 	if err != nil {
 		return err
 	}
-	hit, err := r.measureHit()
+	rows, hit, err := r.measureRuns()
 	if err != nil {
 		return err
 	}
-	cold, err := r.measureCold()
+	crowded, err := r.measureCrowd()
 	if err != nil {
 		return err
 	}
-	c.Faults.Always(s.service, "", cloud.Slow{Delay: distance})
+	service, _, _ := strings.Cut(r.node.Machine.Fetch, " ")
+	c.Faults.Always(service, "", cloud.Slow{Delay: distance})
 	storm, err := r.measureStorm(c.Calls)
 	if err != nil {
 		return err
 	}
-	size, err := os.Stat(r.plugin[0])
+	size, err := os.Stat(r.plugin)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%s\n\n", s.plugin)
-	printTable([]row{
-		{"warm hit, start to exit", hit.plugin.wall, hit.minimal.wall, "2.0"},
-		{"warm hit, CPU", hit.plugin.cpu, hit.minimal.cpu, ""},
-		{"cold, cloud at 0 ms", cold.plugin.wall, cold.minimal.wall, ""},
-		{fmt.Sprintf("storm of %d, cloud at %s, wall", images, distance), storm.plugin.wall, storm.minimal.wall, "1.5"},
-		{fmt.Sprintf("storm of %d, cloud at %s, CPU", images, distance), storm.plugin.cpu, storm.minimal.cpu, "1.5"},
-	})
-	fmt.Printf("\nPeak memory of a warm hit: %.1f MB (the yardstick: %.1f MB). Binary: %.1f MB (aim: under 12).\nCalls of a storm: %s.\n",
-		megabytes(hit.plugin.peak), megabytes(hit.minimal.peak), megabytes(size.Size()), storm.calls)
+	fmt.Printf("\n%s\n\n", kind.Plugin)
+	printTable(append(append(rows,
+		row{fmt.Sprintf("storm of %d, cloud at %s, wall", images, distance), storm.plugin.wall, storm.yard.wall, "1.5"},
+		row{fmt.Sprintf("storm of %d, cloud at %s, CPU", images, distance), storm.plugin.cpu, storm.yard.cpu, ""},
+	), crowded...))
+	fmt.Printf("\nPeak memory of a warm hit: %.1f MB (the yardstick: %.1f MB). Binary: %.1f MB.\nCalls of a storm: %s.\n",
+		megabytes(hit.plugin.peak), megabytes(hit.yard.peak), megabytes(size.Size()), storm.calls)
 	return nil
 }

@@ -1,106 +1,102 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"regcred/e2e/cloud"
-	"regcred/e2e/cmd/internal/scene"
 )
-
-// cacheDir is the plugin's default; the namespace has a /run of its own.
-const cacheDir = "/run/regcred"
 
 // comparison is a figure of the plugin and the one that it is held against.
 type comparison struct {
-	plugin, minimal cost
-	calls           string
+	plugin, yard cost
+	calls        string
 }
 
-// request is what the kubelet writes for an image of the registry.
-func (r *rig) request(image string) []byte {
-	encoded, err := json.Marshal(scene.NodeRequest(r.registry + "/" + image))
-	if err != nil {
-		panic(err) // a struct of strings always encodes
+// alternate runs two programs in turn, so that whatever else the machine does
+// meets both. Before is called before each turn.
+func alternate(times int, before func() error, plugin, yard func() *exec.Cmd) (comparison, error) {
+	var p, y []cost
+	for range times {
+		if err := before(); err != nil {
+			return comparison{}, err
+		}
+		one, errP := spend(plugin())
+		two, errY := spend(yard())
+		if err := errors.Join(errP, errY); err != nil {
+			return comparison{}, err
+		}
+		p, y = append(p, one), append(y, two)
 	}
-	return encoded
+	return comparison{plugin: median(p), yard: median(y)}, nil
 }
 
-// measureHit runs both programs in turn, so that whatever else the machine
-// does meets both.
-func (r *rig) measureHit() (comparison, error) {
-	var plugin, minimal []cost
-	for range runs {
-		p, errP := spend(r.plugin, r.request("warm"))
-		m, errM := spend(r.minimal, r.request("warm"))
-		if err := errors.Join(errP, errM); err != nil {
-			return comparison{}, err
-		}
-		plugin, minimal = append(plugin, p), append(minimal, m)
-	}
-	c := comparison{plugin: median(plugin), minimal: median(minimal)}
-	var err error
-	if c.plugin.peak, err = peak(r.plugin, r.request("warm")); err != nil {
-		return comparison{}, err
-	}
-	c.minimal.peak, err = peak(r.minimal, r.request("warm"))
-	return c, err
-}
+func nothing() error { return nil }
 
-// measureCold runs the plugin with an empty cache: four requests to the cloud,
-// which answers at once.
-func (r *rig) measureCold() (comparison, error) {
-	var plugin, minimal []cost
-	for range colds {
-		if err := os.RemoveAll(cacheDir); err != nil {
-			return comparison{}, err
-		}
-		p, errP := spend(r.plugin, r.request("cold"))
-		m, errM := spend(r.minimal, r.request("cold"))
-		if err := errors.Join(errP, errM); err != nil {
-			return comparison{}, err
-		}
-		plugin, minimal = append(plugin, p), append(minimal, m)
+func forget() error { return os.RemoveAll(cacheDir) }
+
+// measureRuns measures single runs: a hit, and a cold call to a cloud that
+// answers at once.
+func (r *rig) measureRuns() (rows []row, hit comparison, err error) {
+	warm := func() *exec.Cmd { return r.run("warm") }
+	minimal := func() *exec.Cmd { return r.yard(r.minimal, "warm") }
+	if hit, err = alternate(runs, nothing, warm, minimal); err != nil {
+		return nil, hit, err
 	}
-	return comparison{plugin: median(plugin), minimal: median(minimal)}, nil
+	rows = append(rows, row{"warm hit, start to exit", hit.plugin.wall, hit.yard.wall, "1.8"}, row{"warm hit, CPU", hit.plugin.cpu, hit.yard.cpu, ""})
+	if r.sdk.path != "" {
+		linked, err := alternate(runs, nothing, warm, func() *exec.Cmd { return r.yard(r.sdk, "warm") })
+		if err != nil {
+			return nil, hit, err
+		}
+		rows = append(rows, row{"warm hit, to a program that links the SDK's config", linked.plugin.wall, linked.yard.wall, "1.1"})
+	}
+	if hit.plugin.peak, err = peak(warm()); err != nil {
+		return nil, hit, err
+	}
+	if hit.yard.peak, err = peak(minimal()); err != nil {
+		return nil, hit, err
+	}
+	cold, err := alternate(colds, forget, warm, minimal)
+	return append(rows, row{"cold, cloud at 0 ms", cold.plugin.wall, cold.yard.wall, ""}), hit, err
 }
 
 // measureStorm asks for many images at once with an empty cache, and holds
 // that against as many runs of the minimal program and one cold call.
 func (r *rig) measureStorm(calls *cloud.Calls) (comparison, error) {
-	var plugin, minimal []cost
+	var plugin, yard []cost
 	asked := ""
 	for range storms {
-		if err := os.RemoveAll(cacheDir); err != nil {
+		if err := forget(); err != nil {
 			return comparison{}, err
 		}
 		calls.Reset()
-		p, err := r.storm(r.plugin)
+		p, err := together(images, func(i int) *exec.Cmd { return r.run(fmt.Sprintf("app-%d", i)) })
 		if err != nil {
 			return comparison{}, err
 		}
 		asked = summary(calls)
-		m, err := r.storm(r.minimal)
+		y, err := together(images, func(i int) *exec.Cmd { return r.yard(r.minimal, fmt.Sprintf("app-%d", i)) })
 		if err != nil {
 			return comparison{}, err
 		}
-		if err := os.RemoveAll(cacheDir); err != nil {
+		if err := forget(); err != nil {
 			return comparison{}, err
 		}
-		one, err := spend(r.plugin, r.request("cold"))
+		one, err := spend(r.run("cold"))
 		if err != nil {
 			return comparison{}, err
 		}
-		plugin, minimal = append(plugin, p), append(minimal, m.plus(one))
+		plugin, yard = append(plugin, p), append(yard, y.plus(one))
 	}
-	return comparison{plugin: median(plugin), minimal: median(minimal), calls: asked}, nil
+	return comparison{plugin: median(plugin), yard: median(yard), calls: asked}, nil
 }
 
 // summary says how often each service was asked.
@@ -116,17 +112,17 @@ func summary(calls *cloud.Calls) string {
 	return strings.Join(all, ", ")
 }
 
-// storm runs a program once for each image, all at the same time.
-func (r *rig) storm(program []string) (cost, error) {
+// together runs programs at the same time and measures them as one.
+func together(count int, command func(int) *exec.Cmd) (cost, error) {
 	var (
 		group  sync.WaitGroup
 		begin  = time.Now()
-		costs  = make([]cost, images)
-		errs   = make([]error, images)
+		costs  = make([]cost, count)
+		errs   = make([]error, count)
 		result cost
 	)
-	for i := range images {
-		group.Go(func() { costs[i], errs[i] = spend(program, r.request(fmt.Sprintf("app-%d", i))) })
+	for i := range count {
+		group.Go(func() { costs[i], errs[i] = spend(command(i)) })
 	}
 	group.Wait()
 	result.wall = time.Since(begin)

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 
-	"regcred/e2e/cmd/internal/scene"
+	"regcred/e2e/cloud/fake"
 )
 
 const (
@@ -16,38 +15,42 @@ const (
 	journal  = "calls.cloud.test"
 )
 
+// question is a request that lies ready, with what it is about.
+type question struct{ name, what string }
+
 // furnish puts requests to try and the journal into the namespace.
-func furnish(stage *scene.Scene) error {
-	pod, err := stage.PodRequest(scene.Registry + "/shop/web")
+func furnish(node *fake.Node) ([]question, error) {
+	pod, err := node.PodQuestion(node.Image(0), fake.Shop, node.Workload(fake.Shop))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for name, request := range map[string]scene.Request{
-		"node.json":       scene.NodeRequest(scene.Registry + "/app"),
-		"public.json":     scene.NodeRequest("public.ecr.aws/docker/library/busybox"),
-		"look-alike.json": scene.NodeRequest(scene.LookAlike + "/app"),
-		"pod.json":        pod,
-	} {
-		if err := write(filepath.Join(requests, name), request); err != nil {
-			return err
+	if err := os.MkdirAll(requests, 0o755); err != nil {
+		return nil, err
+	}
+	var ready []question
+	put := func(name, what string, q fake.Question) error {
+		ready = append(ready, question{name, what})
+		return os.WriteFile(filepath.Join(requests, name), append(q.Request(), '\n'), 0o600)
+	}
+	if err := put("node.json", "an image of "+node.Registry(0), node.Question(node.Image(0))); err != nil {
+		return nil, err
+	}
+	if node.Public != "" {
+		if err := put("public.json", "the public image "+node.Public, node.Question(node.Public)); err != nil {
+			return nil, err
 		}
 	}
+	if err := put("pod.json", "in the name of a pod of "+fake.Shop.Namespace+"/"+fake.Shop.Name, pod); err != nil {
+		return nil, err
+	}
+	if err := put("look-alike.json", "an image of "+node.LookAlike, node.Question(node.LookAlike+"/app")); err != nil {
+		return nil, err
+	}
 	at := netip.MustParseAddr("192.0.2.100")
-	if err := stage.Cloud.AddHosts(at, journal); err != nil {
-		return err
+	if err := node.Cloud.AddHosts(at, journal); err != nil {
+		return nil, err
 	}
-	return stage.Cloud.Serve(netip.AddrPortFrom(at, 80), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, stage.Cloud.Calls)
+	return ready, node.Cloud.Serve(netip.AddrPortFrom(at, 80), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, node.Cloud.Calls)
 	}))
-}
-
-func write(path string, request scene.Request) error {
-	encoded, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(encoded, '\n'), 0o600)
 }

@@ -1,24 +1,30 @@
 package main
 
-import "regcred/e2e/cmd/internal/scene"
+import (
+	"fmt"
+	"io"
+	"strings"
 
-// help is what the shell begins with.
-const help = `This is node1, an instance of a fake AWS at the production names and addresses.
-Nothing outside of it can be reached.
+	"regcred/e2e/cloud/fake"
+)
 
-  169.254.169.254                        instance metadata, version 2
-  sts.REGION.amazonaws.com               and its other names, in regions of every partition
-  api.ecr.REGION.amazonaws.com           "
-  api.ecr-public.us-east-1.amazonaws.com
-
-Requests as kubelet makes them are in ` + requests + `:
-
-  ecr-credential-provider < ` + requests + `/node.json         an image of ` + scene.Registry + `
-  ecr-credential-provider < ` + requests + `/public.json       an image of public.ecr.aws
-  ecr-credential-provider < ` + requests + `/pod.json          in the name of a pod
-  ecr-credential-provider < ` + requests + `/look-alike.json   an image of ` + scene.LookAlike + `
-
-  curl http://` + journal + `/   what the cloud was asked so far; printed at exit, too
+// welcome prints what the shell begins with.
+func welcome(w io.Writer, node *fake.Node, ready []question) {
+	fmt.Fprintf(w, "This is node1, a machine of a fake %s at the production names and addresses.\nNothing outside of it can be reached.\n\n", node.Name)
+	width := 0
+	for _, endpoint := range node.Endpoints {
+		width = max(width, len(endpoint.Name))
+	}
+	for _, endpoint := range node.Endpoints {
+		fmt.Fprintf(w, "  %-*s   %s\n", width, endpoint.Name, endpoint.What)
+	}
+	fmt.Fprintf(w, "\nRequests as the kubelet writes them are in %s:\n\n", requests)
+	for _, q := range ready {
+		fmt.Fprintf(w, "  %s < %s/%-16s %s\n", strings.Join(append([]string{node.Plugin}, node.Args...), " "), requests, q.name, q.what)
+	}
+	fmt.Fprintf(w, `
+  curl http://%s/   what the cloud was asked so far; printed at exit, too
   ls /run/regcred                 what the plugin remembers; remove it for a cold start
 
-`
+`, journal)
+}

@@ -1,11 +1,11 @@
-// Command cloud opens a shell on a node of a fake AWS, which stands at the
+// Command cloud opens a shell on a node of a fake cloud, which stands at the
 // production names and addresses inside a namespace, with the repository's
 // binaries first on the PATH.
 //
-//	cloud [COMMAND [ARGUMENT]...]
+//	cloud CLOUD [COMMAND [ARGUMENT]...]
 //
-// It runs COMMAND instead of a shell when there is one, and prints what the
-// cloud was asked when that ends.
+// CLOUD is aws, gcp, azure, oracle or ibm. It runs COMMAND instead of a shell
+// when there is one, and prints what the cloud was asked when that ends.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"syscall"
 
 	"regcred/e2e/cloud"
-	"regcred/e2e/cmd/internal/scene"
+	"regcred/e2e/cloud/clouds"
 )
 
 func main() {
@@ -34,30 +34,44 @@ func main() {
 	}
 }
 
-func run(command []string) (err error) {
-	if err := cloud.Enter(); err != nil {
-		return err
+func run(args []string) (err error) {
+	if len(args) == 0 {
+		return errors.New("usage: cloud CLOUD [COMMAND [ARGUMENT]...]")
 	}
-	stage, err := scene.Open()
+	kind, err := clouds.Find(args[0])
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stage.Close()) }()
-	if err := furnish(stage); err != nil {
+	if err := cloud.Enter(); err != nil {
 		return err
 	}
+	c, err := cloud.New()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	node, err := kind.Boot(c)
+	if err != nil {
+		return err
+	}
+	ready, err := furnish(node)
+	if err != nil {
+		return err
+	}
+	command := args[1:]
 	if len(command) == 0 {
-		fmt.Print(help)
+		welcome(os.Stdout, node, ready)
 		command = []string{shell()}
 	}
-	err = attend(command)
-	fmt.Print("\nWhat the cloud was asked:\n", stage.Cloud.Calls)
+	err = attend(command, node.Env)
+	fmt.Print("\nWhat the cloud was asked:\n", c.Calls)
 	return err
 }
 
-// attend runs a command on the terminal until it ends. An interrupt is the
-// command's to handle, as from a shell.
-func attend(command []string) error {
+// attend runs a command on the terminal, with what the kubelet's configuration
+// gives the plugin, until it ends. An interrupt is the command's to handle, as
+// from a shell.
+func attend(command, env []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
@@ -74,6 +88,7 @@ func attend(command []string) error {
 	// A node's service manager gives kubelet, and so plugins, hardly more:
 	// no HOME, and nothing of whoever sits at this terminal.
 	process.Env = []string{"PATH=" + path, "TERM=" + os.Getenv("TERM"), `PS1=node1 \$ `}
+	process.Env = append(process.Env, env...)
 	process.Stdin, process.Stdout, process.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return process.Run()
 }
