@@ -12,7 +12,7 @@ import (
 	"regcred/e2e/cloud/cloudtest"
 )
 
-// The cache's folder can be named in kubelet's configuration, as a variable or
+// The cache's directory can be named in kubelet's configuration, as a variable or
 // as an argument.
 func TestTheCacheIsWhereTheConfigurationSays(t *testing.T) {
 	elsewhere := filepath.Join(t.TempDir(), "cache")
@@ -32,12 +32,12 @@ func TestTheCacheIsWhereTheConfigurationSays(t *testing.T) {
 			if err := os.RemoveAll(elsewhere); err != nil {
 				t.Fatal(err)
 			}
-			node := bootNode(t)
-			config := changed(t, nodeSample, test.set)
+			node := bootAWS(t)
+			config := node.nodeSample(test.set)
 
-			node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
-			node.wantCalls(askNode)
-			node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
+			node.wantAll(startKubelet(t, config).pull(node.images(1)...).Answers, node.Machine.Owner)
+			node.wantCalls(asked(node.Machine))
+			node.wantAll(startKubelet(t, config).pull(node.images(1)...).Answers, node.Machine.Owner)
 			node.wantCalls(calls{})
 
 			if _, err := os.Stat(cloudtest.CacheDir); !errors.Is(err, fs.ErrNotExist) {
@@ -49,14 +49,14 @@ func TestTheCacheIsWhereTheConfigurationSays(t *testing.T) {
 
 // Without a cache every run asks for itself, and still answers.
 func TestTheCacheCanBeTurnedOff(t *testing.T) {
-	node := bootNode(t)
-	config := changed(t, nodeSample, func(provider *kubeletconfig.CredentialProvider) {
+	node := bootAWS(t)
+	config := node.nodeSample(func(provider *kubeletconfig.CredentialProvider) {
 		provider.Args = []string{"--cache-dir="}
 	})
 
 	for range 2 {
-		node.wantAll(startKubelet(t, config).pull(images(1)...).Answers, nodeRole)
-		node.wantCalls(askNode)
+		node.wantAll(startKubelet(t, config).pull(node.images(1)...).Answers, node.Machine.Owner)
+		node.wantCalls(asked(node.Machine))
 	}
 	if _, err := os.Stat(cloudtest.CacheDir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is something at %s: %v", cloudtest.CacheDir, err)

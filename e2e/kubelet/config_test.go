@@ -10,13 +10,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The configurations that the plugin's help and documentation tell people to
-// install.
-const (
-	nodeSample = "../../plugins/ecr/node.yaml"
-	podsSample = "../../plugins/ecr/pods.yaml"
-)
-
 // changed writes a sample to a file of the test's own, with its one provider
 // changed.
 func changed(t *testing.T, sample string, change func(*kubeletconfig.CredentialProvider)) string {

@@ -47,29 +47,29 @@ func TestAFullDiskFailsNoPull(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			node := bootNode(t)
+			node := bootAWS(t)
 			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				t.Fatal(err)
 			}
 			mount(t, "tmpfs", "tmpfs", 0, test.options)
 			test.fill(t)
-			kubelet := startKubelet(t, nodeSample)
+			kubelet := startKubelet(t, node.nodeSample())
 
-			done := kubelet.pull(images(10)...)
+			done := kubelet.pull(node.images(10)...)
 
-			node.wantAll(done.Answers, nodeRole)
+			node.wantAll(done.Answers, node.Machine.Owner)
 			if failed := failures(done); len(failed) != 0 {
 				t.Errorf("kubelet logged %q", failed)
 			}
 			// Those that find no room ask for themselves, and do it once.
-			if asked := node.cloud.Calls.Count("ecr", ""); asked > 10 {
+			if asked := node.Cloud.Calls.Count("ecr", ""); asked > 10 {
 				t.Errorf("ECR was asked %d times for 10 images", asked)
 			}
 		})
 	}
 }
 
-// mount mounts something over the cache's folder for the length of the test.
+// mount mounts something over the cache's directory for the length of the test.
 func mount(t *testing.T, source, kind string, flags uintptr, options string) {
 	t.Helper()
 	if err := syscall.Mount(source, cloudtest.CacheDir, kind, flags, options); err != nil {

@@ -18,9 +18,6 @@ func TestADamagedEntryIsAskedForAgainAndReplaced(t *testing.T) {
 		// damage does it to a good entry. What a link is to lead to goes
 		// elsewhere.
 		damage func(t *testing.T, entry, elsewhere string) error
-		// stays is for damage that can not be replaced, so that every pull
-		// asks again.
-		stays bool
 	}{
 		{name: "garbage", damage: func(_ *testing.T, entry, _ string) error {
 			return os.WriteFile(entry, []byte("\x00\xff\x13garbage"), 0o600)
@@ -65,7 +62,7 @@ func TestADamagedEntryIsAskedForAgainAndReplaced(t *testing.T) {
 			}
 			return syscall.Mkfifo(entry, 0o600)
 		}},
-		{name: "a folder", stays: true, damage: func(_ *testing.T, entry, _ string) error {
+		{name: "a directory", damage: func(_ *testing.T, entry, _ string) error {
 			if err := os.Remove(entry); err != nil {
 				return err
 			}
@@ -74,31 +71,27 @@ func TestADamagedEntryIsAskedForAgainAndReplaced(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			node := bootNode(t)
-			node.wantAll(startKubelet(t, nodeSample).pull(images(1)...).Answers, nodeRole)
-			node.wantCalls(askNode)
+			node := bootAWS(t)
+			node.wantAll(startKubelet(t, node.nodeSample()).pull(node.images(1)...).Answers, node.Machine.Owner)
+			node.wantCalls(asked(node.Machine))
 			if err := test.damage(t, onlyEntry(t), t.TempDir()); err != nil {
 				t.Fatal(err)
 			}
 
-			second := startKubelet(t, nodeSample).pull(images(1)...)
-			node.wantAll(second.Answers, nodeRole)
+			second := startKubelet(t, node.nodeSample()).pull(node.images(1)...)
+			node.wantAll(second.Answers, node.Machine.Owner)
 			wantPrompt(t, second)
-			node.wantCalls(askNode)
+			node.wantCalls(asked(node.Machine))
 
-			third := startKubelet(t, nodeSample).pull(images(1)...)
-			node.wantAll(third.Answers, nodeRole)
+			third := startKubelet(t, node.nodeSample()).pull(node.images(1)...)
+			node.wantAll(third.Answers, node.Machine.Owner)
 			wantPrompt(t, third)
-			if test.stays {
-				node.wantCalls(askNode)
-			} else {
-				node.wantCalls(calls{})
-			}
+			node.wantCalls(calls{})
 		})
 	}
 }
 
-// onlyEntry is the one entry in the cache's folder.
+// onlyEntry is the one entry in the cache's directory.
 func onlyEntry(t *testing.T) string {
 	t.Helper()
 	entries, err := filepath.Glob(filepath.Join(cloudtest.CacheDir, "*.json"))

@@ -12,13 +12,13 @@ import (
 // for nobody.
 func TestAKilledLeaderIsFollowedByAnother(t *testing.T) {
 	const count = 20
-	node := bootNode(t)
-	node.cloud.Faults.First(1, "ecr", "", cloud.Hang{})
-	kubelet := startKubelet(t, nodeSample)
+	node := bootAWS(t)
+	node.Cloud.Faults.First(1, "ecr", "", cloud.Hang{})
+	kubelet := startKubelet(t, node.nodeSample())
 
-	wait := kubelet.begin(staticPods(images(count)...)...)
+	wait := kubelet.begin(staticPods(node.images(count)...)...)
 	eventually(t, "all plugins run and the first asks ECR", func() bool {
-		return len(kubelet.plugins()) == count && node.cloud.Calls.Count("ecr", "") == 1
+		return len(kubelet.plugins()) == count && node.Cloud.Calls.Count("ecr", "") == 1
 	})
 	kubelet.signal(kubelet.leader(), syscall.SIGKILL)
 	done := wait()
@@ -27,7 +27,7 @@ func TestAKilledLeaderIsFollowedByAnother(t *testing.T) {
 	for _, answer := range done.Answers {
 		answered[node.whose(answer)]++
 	}
-	if answered[nodeRole] != count-1 || answered["nobody's"] != 1 {
+	if answered[node.Machine.Owner] != count-1 || answered["nobody's"] != 1 {
 		t.Errorf("answers by whose they are: %v, want all but the killed one's to be the node's", answered)
 	}
 	if different := len(passwords(done.Answers)); different != 1 {

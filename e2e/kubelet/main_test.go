@@ -2,25 +2,23 @@
 // lookup program, against the plugins that ship, with fake clouds at the
 // production names and addresses.
 //
-//	make build && go test -C e2e/kubelet -count=1 .
+//	make build parts && go test -C e2e/kubelet -count=1 .
 //
-// Go does not see that the tests depend on the plugins' binaries, so without
-// -count=1 it may repeat an old result.
+// Go does not see that the tests depend on these binaries, so without -count=1 it
+// may repeat an old result.
 package kubelet_test
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 
+	"regcred/e2e/cloud/clouds"
 	"regcred/e2e/cloud/cloudtest"
 )
 
-const pluginName = "ecr-credential-provider"
-
 var (
-	// lookupProgram stays for the next run: linking it takes seconds.
+	// lookupProgram is where `make parts` leaves it.
 	lookupProgram = cloudtest.Path("e2e", "kubelet", "bin", "lookup")
 	// pluginDir is where `make build` leaves the binaries.
 	pluginDir = cloudtest.Path("bin")
@@ -29,12 +27,13 @@ var (
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	// Outside, where modules can still be downloaded.
-	build := exec.Command("go", "build", "-o", lookupProgram, "./lookup")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "e2e/kubelet: go build ./lookup: %v\n", err)
+	if _, err := os.Stat(lookupProgram); err != nil {
+		fmt.Fprintf(os.Stderr, "e2e/kubelet: run make parts: %v\n", err)
 		return 1
 	}
-	return cloudtest.Run(m, "e2e/kubelet", cloudtest.Binary(pluginName), cloudtest.Binary(gcrPlugin), cloudtest.Binary(acrPlugin))
+	var plugins []string
+	for _, kind := range clouds.All() {
+		plugins = append(plugins, cloudtest.Binary(kind.Plugin))
+	}
+	return cloudtest.Run(m, "e2e/kubelet", plugins...)
 }

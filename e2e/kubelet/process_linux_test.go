@@ -28,7 +28,7 @@ func (k *kubelet) plugins() []int {
 			if err != nil {
 				k.t.Fatal(err)
 			}
-			if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && filepath.Base(program) == pluginName {
+			if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && strings.HasSuffix(program, "-credential-provider") {
 				running = append(running, pid)
 			}
 		}

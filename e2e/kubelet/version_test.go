@@ -11,15 +11,15 @@ import (
 func TestEveryVersionOfTheProtocolIsSpoken(t *testing.T) {
 	for _, version := range []string{"v1", "v1beta1", "v1alpha1"} {
 		t.Run(version, func(t *testing.T) {
-			node := bootNode(t)
-			kubelet := startKubelet(t, changed(t, nodeSample, func(provider *kubeletconfig.CredentialProvider) {
+			node := bootAWS(t)
+			kubelet := startKubelet(t, node.nodeSample(func(provider *kubeletconfig.CredentialProvider) {
 				provider.APIVersion = "credentialprovider.kubelet.k8s.io/" + version
 			}))
 
-			done := kubelet.pull(registry + "/team/app:v1")
+			done := kubelet.pull(node.images(1)...)
 
-			node.wantAll(done.Answers, nodeRole)
-			node.wantCalls(askNode)
+			node.wantAll(done.Answers, node.Machine.Owner)
+			node.wantCalls(asked(node.Machine))
 		})
 	}
 }

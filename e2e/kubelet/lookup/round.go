@@ -22,6 +22,7 @@ func lookupAll(lookups []wire.Lookup) []wire.Answer {
 		answered.Go(func() {
 			<-begin
 			answers[i] = lookup(l)
+			answers[i].Image = l.Image
 		})
 	}
 	close(begin)

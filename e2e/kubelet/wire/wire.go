@@ -74,6 +74,8 @@ type RoundDone struct {
 
 // Answer is kubelet's answer to one lookup.
 type Answer struct {
+	// Image is the lookup's.
+	Image string
 	// Error is set when the image's name could not be parsed, so nothing was
 	// looked up.
 	Error string

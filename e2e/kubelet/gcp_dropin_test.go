@@ -4,12 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"regcred/e2e/cloud/gcp"
 )
 
 // Configurations that nodes have today. Only the binary is another one.
-func TestTheVendorsConfigurationsOfGCRGetTheNodesToken(t *testing.T) {
+func TestTheVendorsConfigurationsOfGCPGetTheNodesToken(t *testing.T) {
 	const match = `    matchImages:
     - container.cloud.google.com
     - gcr.io
@@ -46,17 +44,17 @@ func TestTheVendorsConfigurationsOfGCRGetTheNodesToken(t *testing.T) {
 `,
 	} {
 		t.Run(name, func(t *testing.T) {
-			node := bootGCRNode(t)
+			node := bootGCP(t)
 			path := filepath.Join(t.TempDir(), "config.yaml")
-			config := "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - name: " + gcrPlugin + "\n" + provider
+			config := "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - name: " + node.Plugin + "\n" + provider
 			if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}
 
-			done := startKubelet(t, path).pull("gcr.io/project/app", gcrRegistry+"/project/team/app:v1")
+			done := startKubelet(t, path).pull("gcr.io/project/app", node.Registry(0)+"/project/team/app:v1")
 
-			node.wantAll(done.Answers, gcp.Account(gcrNodeAccount))
-			node.wantCalls(askGCRNode)
+			node.wantAll(done.Answers, node.Machine.Owner)
+			node.wantCalls(asked(node.Machine))
 		})
 	}
 }

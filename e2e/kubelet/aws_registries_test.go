@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
+	"regcred/e2e/cloud/fake"
 )
 
 // Every shape that a registry's name has is matched by the sample and asks the
@@ -24,11 +26,11 @@ func TestEveryRegistryOfTheSampleAsksItsOwnEndpoint(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.registry, func(t *testing.T) {
-			node := bootNode(t, "eu-west-1", "us-east-1", "us-east-2", "us-west-2", "us-gov-west-1", "cn-north-1", "eusc-de-east-1")
+			node := bootAWSIn(t, "eu-west-1", "us-east-1", "us-east-2", "us-west-2", "us-gov-west-1", "cn-north-1", "eusc-de-east-1")
 			role := "arn:" + test.partition + ":iam::123456789012:role/instance"
 			node.aws.AddRole(aws.Role{ARN: role, Allow: []aws.Action{aws.ECRToken, aws.ECRPublicToken, aws.BearerToken}})
 			node.aws.Configure(func(s *aws.Settings) { s.Instance.Role = role })
-			kubelet := startKubelet(t, nodeSample)
+			kubelet := startKubelet(t, node.nodeSample())
 
 			done := kubelet.pull(test.registry + "/team/app:v1")
 
@@ -40,7 +42,7 @@ func TestEveryRegistryOfTheSampleAsksItsOwnEndpoint(t *testing.T) {
 			if !issued || token.Service != test.service || token.Principal.Role != role {
 				t.Errorf("the password is %s's, issued to %q; want %s's, issued to %s", token.Service, token.Principal.Role, test.service, role)
 			}
-			asked := node.cloud.Calls.Of(test.service, "GetAuthorizationToken")
+			asked := node.Cloud.Calls.Of(test.service, "GetAuthorizationToken")
 			if len(asked) != 1 || asked[0].Host != test.endpoint {
 				t.Errorf("asked %v, want one call at %s", asked, test.endpoint)
 			}
@@ -51,8 +53,8 @@ func TestEveryRegistryOfTheSampleAsksItsOwnEndpoint(t *testing.T) {
 // The public registry can be pulled from without a credential, so a node that
 // may not have one pulls anonymously: that is no failure.
 func TestThePublicRegistryIsPulledFromAnonymouslyWithoutPermission(t *testing.T) {
-	node := bootNode(t)
-	kubelet := startKubelet(t, nodeSample)
+	node := bootAWS(t)
+	kubelet := startKubelet(t, node.nodeSample())
 
 	done := kubelet.pull("public.ecr.aws/docker/library/busybox", "public.ecr.aws/eks-distro/kubernetes/pause:3.10")
 
@@ -64,7 +66,18 @@ func TestThePublicRegistryIsPulledFromAnonymouslyWithoutPermission(t *testing.T)
 	if len(done.Log) != 0 {
 		t.Errorf("kubelet logged %q", done.Log)
 	}
-	if asked := node.cloud.Calls.Count("ecr-public", ""); asked != 1 {
+	if asked := node.Cloud.Calls.Count("ecr-public", ""); asked != 1 {
 		t.Errorf("ECR Public was asked %d times, want 1", asked)
 	}
+}
+
+// bootAWSIn is bootAWS in an AWS of the regions.
+func bootAWSIn(t *testing.T, regions ...string) *awsNode {
+	t.Helper()
+	c := cloudtest.New(t)
+	f := aws.New(c.Calls, c.Faults)
+	if err := f.Place(c, regions...); err != nil {
+		t.Fatal(err)
+	}
+	return &awsNode{&node{&fake.Node{Kind: aws.Kind(), Cloud: c, Issuer: f.Issuer}, t}, f}
 }

@@ -2,9 +2,12 @@ package kubelet_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	kubeletconfig "k8s.io/kubelet/config/v1"
+
+	"regcred/e2e/cloud/azure"
 )
 
 // anonymousFallback is the flag for registries that let everybody pull, and
@@ -26,17 +29,17 @@ func TestKubeletPullsAnonymouslyAfterACredentialOnlyIfItIsToldTo(t *testing.T) {
 		change func(*kubeletconfig.CredentialProvider)
 		want   []string
 	}{
-		{"not told", func(*kubeletconfig.CredentialProvider) {}, []string{acrNodeIdentity.ClientID}},
-		{"told", anonymousFallback, []string{acrNodeIdentity.ClientID, "anonymous"}},
+		{"not told", func(*kubeletconfig.CredentialProvider) {}, []string{azure.NodeIdentity.ClientID}},
+		{"told", anonymousFallback, []string{azure.NodeIdentity.ClientID, "anonymous"}},
 	} {
 		for _, host := range hosts {
 			t.Run(test.name+", "+host, func(t *testing.T) {
-				node := bootACRNode(t)
+				node := bootAzure(t)
 				image := host + "/team/app"
-				server, _ := splitImage(image)
-				node.serve(server, acrNodeIdentity.ClientID)
+				server := strings.ToLower(host)
+				node.serve(server, azure.NodeIdentity.ClientID)
 
-				done := startKubelet(t, changed(t, acrNodeSample, test.change)).pull(image)
+				done := startKubelet(t, node.nodeSample(test.change)).pull(image)
 
 				var tried []string
 				for _, credential := range done.Answers[0].Credentials {
@@ -52,14 +55,14 @@ func TestKubeletPullsAnonymouslyAfterACredentialOnlyIfItIsToldTo(t *testing.T) {
 
 // The pattern in the answer for one registry is no answer for another one.
 func TestTheAnonymousEntryOfARegistryIsNoAnswerForAnother(t *testing.T) {
-	node := bootACRNode(t)
-	node.serve("second.azurecr.io", acrNodeIdentity.ClientID)
-	kubelet := startKubelet(t, changed(t, acrNodeSample, anonymousFallback))
+	node := bootAzure(t)
+	node.serve("second.azurecr.io", azure.NodeIdentity.ClientID)
+	kubelet := startKubelet(t, node.nodeSample(anonymousFallback))
 
-	for _, host := range []string{acrRegistry, "second.azurecr.io", acrRegistry} {
+	for _, host := range []string{node.Registry(0), "second.azurecr.io", node.Registry(0)} {
 		image := host + "/team/app"
 		credentials := kubelet.pull(image).Answers[0].Credentials
-		if len(credentials) != 2 || node.owner(image, credentials[0]) != acrNodeIdentity.ClientID || node.owner(image, credentials[1]) != "anonymous" {
+		if len(credentials) != 2 || node.owner(image, credentials[0]) != azure.NodeIdentity.ClientID || node.owner(image, credentials[1]) != "anonymous" {
 			t.Errorf("%s: %d credentials", image, len(credentials))
 		}
 	}
@@ -68,15 +71,15 @@ func TestTheAnonymousEntryOfARegistryIsNoAnswerForAnother(t *testing.T) {
 
 // A password that is good for one repository is used for no other one.
 func TestAPasswordForARepositoryIsKeptForItsImage(t *testing.T) {
-	node := bootACRNode(t)
-	kubelet := startKubelet(t, changed(t, acrNodeSample, func(provider *kubeletconfig.CredentialProvider) {
+	node := bootAzure(t)
+	kubelet := startKubelet(t, node.nodeSample(func(provider *kubeletconfig.CredentialProvider) {
 		provider.Args = append(provider.Args, "--scope=repository")
 	}))
-	images := acrImages(3)
+	images := node.images(3)
 
 	for range 2 {
 		done := kubelet.pull(images...)
-		node.wantAll(images, done.Answers, acrNodeIdentity.ClientID)
+		node.wantAll(done.Answers, azure.NodeIdentity.ClientID)
 		if different := len(passwords(done.Answers)); different != len(images) {
 			t.Errorf("%d different passwords, want %d", different, len(images))
 		}

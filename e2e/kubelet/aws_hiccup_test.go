@@ -31,15 +31,15 @@ func TestAHiccupOfTheCloudFailsNoPull(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			node := bootNode(t)
-			node.cloud.Faults.First(1, test.service, test.operation, test.fault)
-			kubelet := startKubelet(t, nodeSample)
+			node := bootAWS(t)
+			node.Cloud.Faults.First(1, test.service, test.operation, test.fault)
+			kubelet := startKubelet(t, node.nodeSample())
 
-			done := kubelet.pull(images(5)...)
+			done := kubelet.pull(node.images(5)...)
 
-			node.wantAll(done.Answers, nodeRole)
+			node.wantAll(done.Answers, node.Machine.Owner)
 			wantPrompt(t, done)
-			if asked := node.cloud.Calls.Count(test.service, test.operation); asked != 2 {
+			if asked := node.Cloud.Calls.Count(test.service, test.operation); asked != 2 {
 				t.Errorf("%s was asked %d times for %s, want 2", test.service, asked, test.operation)
 			}
 		})
@@ -58,12 +58,12 @@ func TestAHiccupOfSTSFailsNoPull(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			node := bootNode(t)
+			node := bootAWS(t)
 			web := node.addWorkload("shop", "web", webRole)
-			node.cloud.Faults.First(1, "sts", "", test.fault)
-			kubelet := startKubelet(t, podsSample, web)
+			node.Cloud.Faults.First(1, "sts", "", test.fault)
+			kubelet := startKubelet(t, node.podsSample(), web)
 
-			done := kubelet.lookup(node.podsOf(web, images(5)...)...)
+			done := kubelet.lookup(node.podsOf(web, node.images(5)...)...)
 
 			node.wantAll(done.Answers, webRole)
 			wantPrompt(t, done)
@@ -79,22 +79,22 @@ func TestAHiccupOfSTSFailsNoPull(t *testing.T) {
 // first pod.
 func TestARoleThatComesAfterBootIsWaitedFor(t *testing.T) {
 	t.Run("the list of roles is empty at first", func(t *testing.T) {
-		node := bootNode(t)
+		node := bootAWS(t)
 		node.aws.Configure(func(s *aws.Settings) { s.Instance.EmptyLists = 1 })
-		kubelet := startKubelet(t, nodeSample)
+		kubelet := startKubelet(t, node.nodeSample())
 
-		node.wantAll(kubelet.pull(images(5)...).Answers, nodeRole)
+		node.wantAll(kubelet.pull(node.images(5)...).Answers, node.Machine.Owner)
 	})
 	t.Run("there is no list at first", func(t *testing.T) {
-		node := bootNode(t)
+		node := bootAWS(t)
 		node.aws.Configure(func(s *aws.Settings) { s.Instance.Role = "" })
-		kubelet := startKubelet(t, nodeSample)
+		kubelet := startKubelet(t, node.nodeSample())
 
-		wait := kubelet.begin(staticPods(images(5)...)...)
+		wait := kubelet.begin(staticPods(node.images(5)...)...)
 		eventually(t, "the metadata service is asked", func() bool {
-			return node.cloud.Calls.Count("imds", "ListRoles") > 0
+			return node.Cloud.Calls.Count("imds", "ListRoles") > 0
 		})
-		node.aws.Configure(func(s *aws.Settings) { s.Instance.Role = nodeRole })
-		node.wantAll(wait().Answers, nodeRole)
+		node.aws.Configure(func(s *aws.Settings) { s.Instance.Role = node.Machine.Owner })
+		node.wantAll(wait().Answers, node.Machine.Owner)
 	})
 }

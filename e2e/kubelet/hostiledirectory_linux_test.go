@@ -20,25 +20,25 @@ func TestAFolderThatIsNotTheCachesFailsNoPull(t *testing.T) {
 		// to is in elsewhere.
 		prepare func(t *testing.T, elsewhere string) error
 	}{
-		{"a link to a folder", func(_ *testing.T, elsewhere string) error {
+		{"a link to a directory", func(_ *testing.T, elsewhere string) error {
 			return os.Symlink(elsewhere, cloudtest.CacheDir)
 		}},
-		{"a link to a folder that is not there", func(_ *testing.T, elsewhere string) error {
+		{"a link to a directory that is not there", func(_ *testing.T, elsewhere string) error {
 			return os.Symlink(filepath.Join(elsewhere, "gone"), cloudtest.CacheDir)
 		}},
-		{"another user's folder", func(t *testing.T, _ string) error {
+		{"another user's directory", func(t *testing.T, _ string) error {
 			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
 			return changeOwner(t, cloudtest.CacheDir)
 		}},
-		{"a folder that is open to everybody", func(_ *testing.T, _ string) error {
+		{"a directory that is open to everybody", func(_ *testing.T, _ string) error {
 			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
 			return os.Chmod(cloudtest.CacheDir, 0o777)
 		}},
-		{"a read-only folder", func(t *testing.T, elsewhere string) error {
+		{"a read-only directory", func(t *testing.T, elsewhere string) error {
 			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
@@ -51,16 +51,16 @@ func TestAFolderThatIsNotTheCachesFailsNoPull(t *testing.T) {
 		{"a pipe", func(_ *testing.T, _ string) error {
 			return syscall.Mkfifo(cloudtest.CacheDir, 0o600)
 		}},
-		{"a folder whose lock is a link", func(_ *testing.T, elsewhere string) error {
+		{"a directory whose lock is a link", func(_ *testing.T, elsewhere string) error {
 			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
 			return os.Symlink(filepath.Join(elsewhere, "lock"), filepath.Join(cloudtest.CacheDir, "lock"))
 		}},
-		{"a folder whose lock is a folder", func(_ *testing.T, _ string) error {
+		{"a directory whose lock is a directory", func(_ *testing.T, _ string) error {
 			return os.MkdirAll(filepath.Join(cloudtest.CacheDir, "lock"), 0o700)
 		}},
-		{"a folder whose lock is a pipe", func(_ *testing.T, _ string) error {
+		{"a directory whose lock is a pipe", func(_ *testing.T, _ string) error {
 			if err := os.Mkdir(cloudtest.CacheDir, 0o700); err != nil {
 				return err
 			}
@@ -69,7 +69,7 @@ func TestAFolderThatIsNotTheCachesFailsNoPull(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			node := bootNode(t)
+			node := bootAWS(t)
 			elsewhere := t.TempDir()
 			if err := os.Chmod(elsewhere, 0o700); err != nil {
 				t.Fatal(err)
@@ -77,13 +77,13 @@ func TestAFolderThatIsNotTheCachesFailsNoPull(t *testing.T) {
 			if err := test.prepare(t, elsewhere); err != nil {
 				t.Fatal(err)
 			}
-			kubelet := startKubelet(t, nodeSample)
+			kubelet := startKubelet(t, node.nodeSample())
 
-			done := kubelet.pull(images(5)...)
+			done := kubelet.pull(node.images(5)...)
 
-			node.wantAll(done.Answers, nodeRole)
+			node.wantAll(done.Answers, node.Machine.Owner)
 			wantPrompt(t, done)
-			if asked := node.cloud.Calls.Count("ecr", ""); asked > 5 {
+			if asked := node.Cloud.Calls.Count("ecr", ""); asked > 5 {
 				t.Errorf("ECR was asked %d times for 5 images", asked)
 			}
 			left, err := os.ReadDir(elsewhere)
