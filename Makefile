@@ -1,4 +1,4 @@
-# Binaries are found by listing cmd/: a new folder there is built, tested and
+# Binaries are found by listing cmd/: a new directory there is built, tested and
 # cross-compiled without a line here.
 commands := $(notdir $(wildcard cmd/*))
 version  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -8,7 +8,7 @@ platforms := linux/amd64 linux/arm64 linux/ppc64le linux/s390x windows/amd64 dar
 lint     := .cache/golangci-lint
 fuzztime ?= 20s
 
-.PHONY: help build demo cloud test e2e bench lint fuzz cross clean
+.PHONY: help build demo cloud test parts e2e bench lint fuzz cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,22 +16,27 @@ help: ## list the targets
 build: ## build every binary into bin/: static, small, the same bytes every time
 	@$(go_build) -o bin/ $(commands:%=./cmd/%)
 
-demo: build ## watch the ecr plugin answer the kubelet against a cloud like AWS
-	@go run ./e2e/cmd/demo
+demo: build ## watch the plugins answer the kubelet, each against its cloud
+	@go run ./e2e/cmd/demo $(CLOUD)
 
-cloud: build ## a shell in the fake clouds' namespace, with the binaries on the PATH
-	@go run ./e2e/cmd/cloud
+cloud: build ## a shell on a node of a fake cloud, CLOUD=aws, with the binaries on the PATH
+	@go run ./e2e/cmd/cloud $(or $(CLOUD),aws)
 
 test: build ## unit tests, and the built binaries against the fake clouds
 	go test -race $$(go list ./... | grep -v /e2e/)
 	go test -race -count=1 ./e2e/...
 
-e2e: build ## the built binaries under kubelet's own code, and on a real node
+parts: ## build what make e2e runs the binaries with: minutes, and the network, the first time
+	@echo "building e2e/kubelet/bin/lookup: the kubelet's own code, some minutes the first time"
+	@cd e2e/kubelet && go build -o bin/lookup ./lookup
+	@cd e2e/node && go run ./cmd/build
+
+e2e: build parts ## the built binaries under kubelet's own code, and on a real node
 	cd e2e/kubelet && go test -count=1 -timeout 20m ./...
 	cd e2e/node && go test -count=1 -timeout 25m ./...
 
 bench: build ## the figures of docs/benchmarks.md, measured on this machine
-	@go run ./e2e/cmd/bench
+	@go run ./e2e/cmd/bench $(CLOUD)
 
 lint: $(lint) ## go vet and golangci-lint, here and in the modules of e2e
 	go vet ./... && $(lint) run ./...

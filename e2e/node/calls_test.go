@@ -10,7 +10,7 @@ import (
 // registryCalls is what a registry was asked so far.
 func (n *node) registryCalls(host string) []cloud.Call {
 	var calls []cloud.Call
-	for _, call := range n.cloud.Calls.Of(registry.Service, "") {
+	for _, call := range n.Cloud.Calls.Of(registry.Service, "") {
 		if call.Host == host {
 			calls = append(calls, call)
 		}
@@ -47,7 +47,7 @@ func (n *node) wantSentNothing(host string) {
 // cloudCalls is how often the cloud was asked for anything but an image.
 func (n *node) cloudCalls() int {
 	count := 0
-	for _, call := range n.cloud.Calls.All() {
+	for _, call := range n.Cloud.Calls.All() {
 		if call.Service != registry.Service && call.Service != "dns" {
 			count++
 		}

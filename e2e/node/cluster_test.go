@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubeletconfig "k8s.io/kubelet/config/v1"
 	"sigs.k8s.io/yaml"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // addNamespace makes a namespace with the service account that pods have when
@@ -23,6 +27,14 @@ func (n *node) addNamespace(name string) {
 		n.t.Fatal(err)
 	}
 	n.addServiceAccount(name, "default", nil)
+}
+
+// missingNamespace is empty for a namespace that is there.
+func (n *node) missingNamespace(name string) string {
+	if _, err := n.api.CoreV1().Namespaces().Get(n.t.Context(), name, metav1.GetOptions{}); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 func (n *node) addServiceAccount(namespace, name string, annotations map[string]string) {
@@ -109,14 +121,22 @@ func (n *node) current(pod *corev1.Pod) *corev1.Pod {
 	return now
 }
 
-// applyDocumented creates the objects that the plugin's page tells operators
-// to create.
+// documentation tells operators what the cluster needs.
+var documentation = cloudtest.Path("docs", "install.md")
+
+// applyDocumented creates the objects that the documentation tells operators to
+// create. They are for the audience of the plugin's sample, in whose place is
+// that of this cluster's tokens.
 func (n *node) applyDocumented() {
 	n.t.Helper()
-	page, err := os.ReadFile(n.vendor.page)
+	page, err := os.ReadFile(documentation)
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	var audience string
+	n.configure(n.sample("pods.yaml"), func(provider *kubeletconfig.CredentialProvider) {
+		audience = provider.TokenAttributes.ServiceAccountTokenAudience
+	})
 	rbac := n.api.RbacV1()
 	applied := 0
 	for _, rest := range strings.Split(string(page), "\n```yaml\n")[1:] {
@@ -125,20 +145,25 @@ func (n *node) applyDocumented() {
 			var err error
 			switch {
 			case strings.Contains(document, "\nkind: ClusterRole\n"):
-				_, err = rbac.ClusterRoles().Create(n.t.Context(), decode[rbacv1.ClusterRole](n, document), metav1.CreateOptions{})
+				role := decode[rbacv1.ClusterRole](n, document)
+				if !slices.Contains(role.Rules[0].Resources, audience) {
+					n.t.Errorf("%s: %s does not let nodes have tokens for %s", documentation, role.Name, audience)
+				}
+				role.Rules[0].Resources = []string{n.Audience}
+				_, err = rbac.ClusterRoles().Create(n.t.Context(), role, metav1.CreateOptions{})
 			case strings.Contains(document, "\nkind: ClusterRoleBinding\n"):
 				_, err = rbac.ClusterRoleBindings().Create(n.t.Context(), decode[rbacv1.ClusterRoleBinding](n, document), metav1.CreateOptions{})
 			default:
 				continue
 			}
 			if err != nil {
-				n.t.Fatalf("%s: %v\n%s", n.vendor.page, err, document)
+				n.t.Fatalf("%s: %v\n%s", documentation, err, document)
 			}
 			applied++
 		}
 	}
 	if applied == 0 {
-		n.t.Fatalf("%s shows no object that lets the kubelet have tokens", n.vendor.page)
+		n.t.Fatalf("%s shows no object that lets the kubelet have tokens", documentation)
 	}
 }
 
@@ -146,7 +171,7 @@ func decode[object any](n *node, document string) *object {
 	n.t.Helper()
 	decoded := new(object)
 	if err := yaml.UnmarshalStrict([]byte(document), decoded); err != nil {
-		n.t.Fatalf("%s: %v\n%s", n.vendor.page, err, document)
+		n.t.Fatalf("%s: %v\n%s", documentation, err, document)
 	}
 	return decoded
 }

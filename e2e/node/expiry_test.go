@@ -9,15 +9,15 @@ import (
 
 func expiryBetweenPulls(n *node) {
 	const life = 6 * time.Second
-	n.account.tokensLive(life)
-	before, host := n.account.fetches(), n.newRegistry()
-	first := n.pod("first", n.imageOf(host, "project/team/first"))
+	n.Live(life)
+	before, host := n.fetches(), n.newRegistry()
+	first := n.pod("first", n.imageOf(host, "first"))
 	n.run(first)
 	n.wantRunning(first)
 	n.wantFetches(before, 1)
 
 	time.Sleep(life)
-	second := n.pod("second", n.imageOf(host, "project/team/second"))
+	second := n.pod("second", n.imageOf(host, "second"))
 	n.run(second)
 	n.wantRunning(second)
 	n.wantFetches(before, 2)
@@ -30,11 +30,11 @@ func expiryBetweenPulls(n *node) {
 // too long the pull fails, and the next attempt has a new credential.
 func expiryInTheQueue(n *node) {
 	const life = 4 * time.Second
-	n.account.tokensLive(life)
+	n.Live(life)
 	ahead := "registry.k8s.io/slow:v1"
 	n.push(ahead)
-	n.cloud.Faults.First(1, registry.Service, "GetManifest", cloud.Slow{Delay: 2 * life})
-	before := n.account.fetches()
+	n.Cloud.Faults.First(1, registry.Service, "GetManifest", cloud.Slow{Delay: 2 * life})
+	before := n.fetches()
 	image := n.newImage()
 
 	slow, queued := n.pod("slow", ahead), n.pod("queued", image)
@@ -48,7 +48,7 @@ func expiryInTheQueue(n *node) {
 	})
 	n.run(queued)
 	n.wantRunning(slow, queued)
-	if fetches := n.account.fetches() - before; fetches < 2 {
+	if fetches := n.fetches() - before; fetches < 2 {
 		n.t.Errorf("%d credentials were fetched, want another one for the next attempt", fetches)
 	}
 	if !n.registryRefused(host(image)) {

@@ -2,31 +2,80 @@ package node_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	kubeletconfig "k8s.io/kubelet/config/v1"
+	"sigs.k8s.io/yaml"
 
 	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/node/part"
 )
 
-// startKubelet starts the kubelet with a configuration of its credential
-// providers. Its folder of plugins is its own: a case may replace what is in
-// it.
-func (n *node) startKubelet(providers string) {
+// startKubelet starts the kubelet with a sample of the plugin's configuration.
+// Its directory of plugins is its own: a case may replace what is in it.
+func (n *node) startKubelet(sample string) {
 	n.t.Helper()
 	n.config = part.Kubelet{
-		Providers: providers,
-		Plugins:   filepath.Join(n.place.Dir, "plugins"),
-		Cluster:   n.api != nil,
+		Providers: n.configure(n.sample(sample), func(provider *kubeletconfig.CredentialProvider) {
+			provider.Args = n.Args
+			for _, variable := range n.Env {
+				name, value, _ := strings.Cut(variable, "=")
+				provider.Env = append(provider.Env, kubeletconfig.ExecEnvVar{Name: name, Value: value})
+			}
+			if provider.TokenAttributes != nil {
+				provider.TokenAttributes.ServiceAccountTokenAudience = n.Audience
+			}
+		}),
+		Plugins: filepath.Join(n.place.Dir, "plugins"),
+		Cluster: n.api != nil,
 	}
 	if err := os.MkdirAll(n.config.Plugins, 0o755); err != nil {
 		n.t.Fatal(err)
 	}
-	n.install(cloudtest.Binary(n.vendor.plugin))
+	n.install(cloudtest.Binary(n.Plugin))
 	n.runKubelet()
+}
+
+// sample is a configuration that the plugin's help and documentation tell people
+// to install.
+func (n *node) sample(name string) string {
+	return cloudtest.Path("plugins", strings.TrimSuffix(n.Plugin, "-credential-provider"), name)
+}
+
+// configure writes a configuration of credential providers with a change to the
+// only one in it, and returns its path.
+func (n *node) configure(from string, change func(*kubeletconfig.CredentialProvider)) string {
+	n.t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	var config kubeletconfig.CredentialProviderConfig
+	if err := yaml.UnmarshalStrict(content, &config); err != nil {
+		n.t.Fatalf("%s: %v", from, err)
+	}
+	if len(config.Providers) != 1 {
+		n.t.Fatalf("%s has %d providers, want 1", from, len(config.Providers))
+	}
+	change(&config.Providers[0])
+	if content, err = json.Marshal(config); err != nil {
+		n.t.Fatal(err)
+	}
+	file, err := os.CreateTemp(n.place.Dir, "providers-*.json")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(content); err != nil {
+		n.t.Fatal(err)
+	}
+	return file.Name()
 }
 
 // restartKubelet starts the kubelet again, as it was.
@@ -38,23 +87,12 @@ func (n *node) restartKubelet() {
 
 // reconfigureKubelet restarts the kubelet with a change to its configuration
 // of credential providers, until the test ends.
-func (n *node) reconfigureKubelet(change func(sample string) string) {
+func (n *node) reconfigureKubelet(change func(*kubeletconfig.CredentialProvider)) {
 	n.t.Helper()
-	sample := n.config.Providers
-	content, err := os.ReadFile(sample)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	changed := change(string(content))
-	if changed == string(content) {
-		n.t.Fatalf("%s was not changed", sample)
-	}
-	n.config.Providers = filepath.Join(n.place.Dir, "changed.yaml")
-	if err := os.WriteFile(n.config.Providers, []byte(changed), 0o600); err != nil {
-		n.t.Fatal(err)
-	}
+	before := n.config.Providers
+	n.config.Providers = n.configure(before, change)
 	n.t.Cleanup(func() {
-		n.config.Providers = sample
+		n.config.Providers = before
 		n.restartKubelet()
 	})
 	n.restartKubelet()
@@ -95,7 +133,7 @@ func (n *node) install(program string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	target := filepath.Join(n.config.Plugins, n.vendor.plugin)
+	target := filepath.Join(n.config.Plugins, n.Plugin)
 	if err := os.WriteFile(target+".new", content, 0o755); err != nil {
 		n.t.Fatal(err)
 	}
@@ -104,20 +142,45 @@ func (n *node) install(program string) {
 	}
 }
 
-// complaints are what the plugin wrote to its standard error about an image, as
-// the kubelet's log repeats it.
-func (n *node) complaints(image string) []string {
+// wantComplaint fails the test unless the kubelet's log has a line about an
+// image that holds all of what the plugin wrote to its standard error, as
+// somebody finds it who searches for the image. It has to say the words.
+func (n *node) wantComplaint(image string, words ...string) {
 	n.t.Helper()
 	content, err := os.ReadFile(n.kubelet.Log)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	// The log shows a text of several lines, and this one ends its only line.
-	begin := fmt.Sprintf("error execing credential provider plugin %s for image %s: exit status 1: ", n.vendor.plugin, repository(image))
-	var found []string
-	for _, rest := range strings.Split(string(content), begin)[1:] {
-		complaint, _, _ := strings.Cut(rest, "\n > provider=")
-		found = append(found, complaint)
+	begin := fmt.Sprintf("error execing credential provider plugin %s for image %s: exit status 1: ", n.Plugin, repository(image))
+	found := 0
+	for line := range strings.Lines(string(content)) {
+		if !strings.Contains(line, begin) {
+			continue
+		}
+		// A text of several lines has lines of its own in the log, unquoted.
+		_, rest, _ := strings.Cut(line, " err=")
+		quoted, err := strconv.QuotedPrefix(rest)
+		if err != nil {
+			n.t.Fatalf("the plugin's failure is not on one line of the kubelet's log: %s", line)
+		}
+		failure, err := strconv.Unquote(quoted)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		_, complaint, _ := strings.Cut(failure, begin)
+		if found++; found == 1 {
+			n.t.Logf("the kubelet's log: %s", line)
+		}
+		if !strings.HasPrefix(complaint, n.Plugin+": "+host(image)+": ") {
+			n.t.Errorf("the plugin does not begin with its name and the host: %s", complaint)
+		}
+		for _, word := range words {
+			if !strings.Contains(complaint, word) {
+				n.t.Errorf("the plugin does not say %q: %s", word, complaint)
+			}
+		}
 	}
-	return found
+	if found == 0 {
+		n.t.Error("the kubelet's log has no line with the plugin's failure")
+	}
 }

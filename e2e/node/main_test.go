@@ -3,10 +3,9 @@
 // plugins are those that ship, their configurations those of the
 // documentation, and the only thing that is not real is the cloud.
 //
-//	make build && go test -C e2e/node -count=1 -timeout 25m ./...
+//	make build parts && go test -C e2e/node -count=1 -timeout 25m ./...
 //
-// The first run builds the node, which takes minutes and the network. What the
-// parts wrote is kept in .cache/node/logs when a test fails.
+// What the parts wrote is kept in .cache/node/logs when a test fails.
 package node_test
 
 import (
@@ -17,6 +16,7 @@ import (
 	"testing"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/clouds"
 	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/node/build"
 	"regcred/e2e/node/enclosure"
@@ -51,14 +51,15 @@ func enter() error {
 	if err := enclosure.Check(); err != nil {
 		return fmt.Errorf("%w: %w", cloud.ErrUnsupported, err)
 	}
-	for _, vendor := range vendors {
-		if _, err := os.Stat(cloudtest.Binary(vendor.plugin)); err != nil {
+	for _, kind := range clouds.All() {
+		if _, err := os.Stat(cloudtest.Binary(kind.Plugin)); err != nil {
 			return fmt.Errorf("run make build: %w", err)
 		}
 	}
-	// Outside, where modules can still be downloaded; inside all is there.
-	programs, err := build.All(cloudtest.Path("e2e", "node"), keepDir)
-	if err != nil {
+	programs, err := build.Find(cloudtest.Path("e2e", "node"), keepDir)
+	if errors.Is(err, build.ErrMissing) {
+		return fmt.Errorf("run make parts: %w", err)
+	} else if err != nil {
 		return err
 	}
 	place.Programs = programs

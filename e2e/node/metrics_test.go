@@ -30,7 +30,7 @@ func (n *node) pluginErrors() int {
 func (n *node) counter(metric string) int {
 	n.t.Helper()
 	for _, line := range n.metrics() {
-		value, ok := strings.CutPrefix(line, fmt.Sprintf("%s{plugin_name=%q} ", metric, n.vendor.plugin))
+		value, ok := strings.CutPrefix(line, fmt.Sprintf("%s{plugin_name=%q} ", metric, n.Plugin))
 		if !ok {
 			continue
 		}

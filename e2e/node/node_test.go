@@ -13,6 +13,7 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/cloudtest"
+	"regcred/e2e/cloud/fake"
 	"regcred/e2e/node/part"
 	"regcred/e2e/node/process"
 	"regcred/e2e/node/registry"
@@ -24,30 +25,37 @@ const startTime = 2 * time.Minute
 // node is a machine in a cloud, as it is after its boot: everything runs but
 // the kubelet.
 type node struct {
-	t       *testing.T // the one that uses it at the moment
-	vendor  vendor
-	place   part.Place
-	cloud   *cloud.Cloud
-	account account
-	images  *registry.Images
-	parts   []*process.Process    // but the kubelet, in the order of their start
-	api     *kubernetes.Clientset // nil: there is no cluster
-	kubelet *process.Process      // nil: it does not run
-	config  part.Kubelet          // how it was started
+	*fake.Node // nil: there is no cloud yet
+	row        row
 
-	registries int    // that are in use
-	namespace  string // of the case's pods
+	t        *testing.T // the one that uses it at the moment
+	place    part.Place
+	policies registry.Policies // of the cloud's registries
+	images   *registry.Images
+	parts    []*process.Process    // but the kubelet, in the order of their start
+	api      *kubernetes.Clientset // nil: there is no cluster
+	kubelet  *process.Process      // nil: it does not run
+	config   part.Kubelet          // how it was started
+
+	registries int               // that are in use
+	fetching   map[string]bool   // the calls that are answered with a credential: "SERVICE OPERATION"
+	namespace  string            // of the case's pods
+	owners     map[string]string // of the credentials of workloads, by namespace
 }
 
 // bootNode starts a node that lives as long as the test.
-func bootNode(t *testing.T, v vendor) *node {
+func bootNode(t *testing.T, kind fake.Kind) *node {
 	t.Helper()
+	own, ok := rows[kind.Name]
+	if !ok {
+		t.Fatalf("no row for %s", kind.Name)
+	}
 	begin := time.Now()
-	n := &node{t: t, vendor: v, place: place}
+	n := &node{t: t, row: own, place: place}
 	n.place.Logs = filepath.Join(place.Logs, strings.ReplaceAll(t.Name(), "/", "-"))
 	t.Cleanup(n.shutDown)
-	n.makeFolders()
-	n.placeCloud()
+	n.makeDirectories()
+	n.bootCloud(kind)
 	images, err := registry.NewImages(place.Programs.Workload)
 	if err != nil {
 		t.Fatal(err)
@@ -71,49 +79,56 @@ func (n *node) in(t *testing.T) *node {
 	}
 	t.Cleanup(func() {
 		n.t = outer
-		n.cloud.Faults.Clear()
-		n.account.tokensLive(0)
-		n.account.regainIdentity()
+		n.Cloud.Faults.Clear()
+		n.Live(0)
+		n.Regain()
 	})
 	return n
 }
 
-// makeFolders empties the node's folders, and the plugin's cache.
-func (n *node) makeFolders() {
+// makeDirectories empties the node's directories, and the plugin's cache.
+func (n *node) makeDirectories() {
 	n.t.Helper()
-	for _, folder := range []string{n.place.Dir, n.place.Logs, cloudtest.CacheDir} {
-		if err := os.RemoveAll(folder); err != nil {
+	for _, directory := range []string{n.place.Dir, n.place.Logs, cloudtest.CacheDir} {
+		if err := os.RemoveAll(directory); err != nil {
 			n.t.Fatal(err)
 		}
 	}
-	for _, folder := range []string{n.place.Dir, n.place.Logs} {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+	for _, directory := range []string{n.place.Dir, n.place.Logs} {
+		if err := os.MkdirAll(directory, 0o755); err != nil {
 			n.t.Fatal(err)
 		}
 	}
 }
 
-// placeCloud makes the cloud with its registries and the others.
-func (n *node) placeCloud() {
+// bootCloud makes the cloud with its registries and the others.
+func (n *node) bootCloud(kind fake.Kind) {
 	n.t.Helper()
 	c, err := cloud.New()
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.cloud = c
+	n.Node = &fake.Node{Kind: kind, Cloud: c}
 	if err := c.AddAddress(netip.MustParseAddr(part.NodeAddress)); err != nil {
 		n.t.Fatal(err)
 	}
-	if n.account, err = n.vendor.place(c); err != nil {
+	booted, err := kind.Boot(c)
+	if err != nil {
 		n.t.Fatal(err)
 	}
-	err = registry.Place(c,
-		registry.Front{Hosts: []string{host(part.SandboxImage)}, Login: registry.Open},
-		registry.Front{Hosts: []string{ownRegistry}, Login: registry.Basic(ownUser, ownPassword)},
+	n.Node = booted
+	n.fetching = map[string]bool{n.Machine.Fetch: true}
+
+	fronts := []registry.Front{
+		{Host: host(part.SandboxImage), Login: registry.Open},
+		{Host: ownRegistry, Login: registry.Basic(ownUser, ownPassword)},
 		// It asks for a password so as to be shown one.
-		registry.Front{Hosts: []string{n.account.lookAlike()}, Login: registry.Basic("nobody", "nothing")},
-	)
-	if err != nil {
+		{Host: n.LookAlike, Login: registry.Basic("nobody", "nothing")},
+	}
+	for _, host := range n.hosts() {
+		fronts = append(fronts, n.row.style(host).Front(host, n.Node, &n.policies))
+	}
+	if err := registry.Place(c, fronts...); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -146,7 +161,7 @@ func (n *node) startCluster() {
 	begin := time.Now()
 	n.start(n.place.StartEtcd)
 	n.start(func(ctx context.Context) (started *process.Process, err error) {
-		started, n.api, err = n.place.StartAPIServer(ctx, n.cloud.Authority, n.account.issuer())
+		started, n.api, err = n.place.StartAPIServer(ctx, n.Cloud.Authority, n.Issuer)
 		return started, err
 	})
 	n.t.Logf("the cluster started in %s", time.Since(begin).Round(time.Millisecond))
@@ -160,11 +175,4 @@ func (n *node) push(images ...string) {
 			n.t.Fatal(err)
 		}
 	}
-}
-
-// newRegistry is the host of a registry that was not used before, so that the
-// kubelet has no credential for it.
-func (n *node) newRegistry() string {
-	n.registries++
-	return n.account.registry(n.registries)
 }

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,10 +11,7 @@ import (
 // The cases share a node, each with registries of its own, and follow one
 // another.
 func TestPodsWithTheNodesIdentity(t *testing.T) {
-	cases := []struct {
-		name string
-		run  func(n *node)
-	}{
+	cases := []testCase{
 		{"a private image is pulled", pullsPrivateImage},
 		{"thirty images at once take one credential", thirtyImagesTakeOneCredential},
 		{"a node without an identity pulls what is public", pullsPublicWithoutIdentity},
@@ -27,12 +25,11 @@ func TestPodsWithTheNodesIdentity(t *testing.T) {
 		{"a cloud that is down does not stop pulls", cloudIsDown},
 		{"a host that looks like the cloud's is sent nothing", lookAlikeIsSentNothing},
 	}
-	forEachVendor(t, func(t *testing.T, v vendor) {
-		n := bootNode(t, v)
+	eachCloud(t, func(n *node) {
 		n.startCluster()
-		n.startKubelet(v.nodeSample)
-		for i, test := range cases {
-			t.Run(test.name, func(t *testing.T) {
+		n.startKubelet("node.yaml")
+		for i, test := range slices.Concat(cases, n.row.asNode) {
+			n.t.Run(test.name, func(t *testing.T) {
 				n := n.in(t)
 				n.namespace = fmt.Sprintf("case-%d", i)
 				n.addNamespace(n.namespace)
@@ -40,21 +37,6 @@ func TestPodsWithTheNodesIdentity(t *testing.T) {
 			})
 		}
 	})
-}
-
-// newImage is an image in a new registry that the node may read.
-func (n *node) newImage() string {
-	n.t.Helper()
-	return n.imageOf(n.newRegistry(), "project/team/app")
-}
-
-// imageOf is an image in a registry that the node may read.
-func (n *node) imageOf(host, repository string) string {
-	n.t.Helper()
-	image := host + "/" + repository + ":v1"
-	n.push(image)
-	n.account.nodeMayRead(image)
-	return image
 }
 
 // pod is a pod of the case's namespace, with its only service account.
@@ -65,13 +47,13 @@ func (n *node) pod(name string, images ...string) *corev1.Pod {
 // wantFetches fails the test unless so many credentials were fetched since.
 func (n *node) wantFetches(since, want int) {
 	n.t.Helper()
-	if got := n.account.fetches() - since; got != want {
+	if got := n.fetches() - since; got != want {
 		n.t.Errorf("%d credentials were fetched, want %d", got, want)
 	}
 }
 
 func pullsPrivateImage(n *node) {
-	before := n.account.fetches()
+	before := n.fetches()
 	pod := n.pod("app", n.newImage())
 	n.run(pod)
 	n.wantRunning(pod)

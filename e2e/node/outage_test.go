@@ -3,13 +3,13 @@ package node_test
 // What the kubelet kept is gone; what the plugin kept is not.
 func restartedKubelet(n *node) {
 	host := n.newRegistry()
-	first := n.pod("before", n.imageOf(host, "project/team/before"))
+	first := n.pod("before", n.imageOf(host, "before"))
 	n.run(first)
 	n.wantRunning(first)
 	before := n.cloudCalls()
 
 	n.restartKubelet()
-	second := n.pod("after", n.imageOf(host, "project/team/after"))
+	second := n.pod("after", n.imageOf(host, "after"))
 	n.run(second)
 	n.wantRunning(second)
 	if runs := n.pluginRuns(); runs != 1 {
@@ -22,13 +22,13 @@ func restartedKubelet(n *node) {
 
 func cloudIsDown(n *node) {
 	host := n.newRegistry()
-	first := n.pod("before", n.imageOf(host, "project/team/before"))
+	first := n.pod("before", n.imageOf(host, "before"))
 	n.run(first)
 	n.wantRunning(first)
 
-	n.account.goDown(n.cloud.Faults)
+	n.goDown()
 	n.restartKubelet()
-	second := n.pod("after", n.imageOf(host, "project/team/after"))
+	second := n.pod("after", n.imageOf(host, "after"))
 	n.run(second)
 	n.wantRunning(second)
 }

@@ -1,16 +1,17 @@
 package node_test
 
 import (
-	"strings"
+	"slices"
+
+	kubeletconfig "k8s.io/kubelet/config/v1"
 )
 
 // The plugin fails, and the kubelet pulls as nobody: an answer without a
 // password that is any good would keep it from that. This comes before the
 // kubelet may have a credential for the registry.
 func pullsPublicWithoutIdentity(n *node) {
-	n.account.loseIdentity()
-	public, _ := n.account.public("alone")
-	n.push(public)
+	n.Lose()
+	public := n.publicImage("alone")
 	runs := n.pluginRuns()
 	pod := n.pod("app", public)
 	n.run(pod)
@@ -25,25 +26,20 @@ func pullsPublicWithoutIdentity(n *node) {
 // have no right to a token. It is not asked about the other one.
 func pullsPublicBesidePrivate(n *node) {
 	foreign := "registry.k8s.io/app:v1"
-	public, asNode := n.account.public("beside")
-	n.push(public, foreign)
-	pod := n.pod("app", public, n.newImage(), foreign)
+	n.push(foreign)
+	pod := n.pod("app", n.publicImage("beside"), n.newImage(), foreign)
 	n.run(pod)
 	n.wantRunning(pod)
-	if !asNode {
-		n.wantSentNothing(host(public))
-	}
 	n.wantSentNothing(host(foreign))
 }
 
 // An operator has let the kubelet ask the plugin about the host, too.
 func lookAlikeIsSentNothing(n *node) {
-	lookAlike := n.account.lookAlike()
-	n.reconfigureKubelet(func(sample string) string {
-		return strings.Replace(sample, "  matchImages:\n", "  matchImages:\n  - "+lookAlike+"\n", 1)
+	n.reconfigureKubelet(func(provider *kubeletconfig.CredentialProvider) {
+		provider.MatchImages = slices.Concat([]string{n.LookAlike}, provider.MatchImages)
 	})
 	before := n.cloudCalls()
-	pod := n.pod("app", lookAlike+"/project/team/app:v1")
+	pod := n.pod("app", n.LookAlike+"/"+n.Repository+"/app:v1")
 	n.run(pod)
 	n.wantRefused(pod, "failed to pull")
 
@@ -53,5 +49,5 @@ func lookAlikeIsSentNothing(n *node) {
 	if asked := n.cloudCalls() - before; asked != 0 {
 		n.t.Errorf("the cloud was asked %d times, want never", asked)
 	}
-	n.wantSentNothing(lookAlike)
+	n.wantSentNothing(n.LookAlike)
 }

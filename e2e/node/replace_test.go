@@ -16,13 +16,13 @@ func pluginIsReplaced(n *node) {
 	n.wantRunning(first)
 
 	trace := filepath.Join(n.place.Dir, "replaced")
-	program := filepath.Join(n.t.TempDir(), n.vendor.plugin)
-	script := fmt.Sprintf("#!/bin/sh\n: > %s\nexec %s \"$@\"\n", trace, cloudtest.Binary(n.vendor.plugin))
+	program := filepath.Join(n.t.TempDir(), n.Plugin)
+	script := fmt.Sprintf("#!/bin/sh\n: > %s\nexec %s \"$@\"\n", trace, cloudtest.Binary(n.Plugin))
 	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
 		n.t.Fatal(err)
 	}
 	n.install(program)
-	n.t.Cleanup(func() { n.install(cloudtest.Binary(n.vendor.plugin)) })
+	n.t.Cleanup(func() { n.install(cloudtest.Binary(n.Plugin)) })
 	second := n.pod("after", n.newImage())
 	n.run(second)
 	n.wantRunning(second)

@@ -24,11 +24,11 @@ func (n *node) shutDown() {
 	if err := enclosure.Empty(); err != nil {
 		n.t.Error(err)
 	}
-	if n.cloud != nil {
-		for _, violation := range n.cloud.Calls.Violations() {
+	if n.Node != nil {
+		for _, violation := range n.Cloud.Calls.Violations() {
 			n.t.Errorf("violation: %s", violation)
 		}
-		if err := n.cloud.Close(); err != nil {
+		if err := n.Cloud.Close(); err != nil {
 			n.t.Error(err)
 		}
 	}
@@ -47,16 +47,16 @@ func (n *node) shutDown() {
 
 // keepCalls writes what the cloud was asked beside the parts' logs.
 func (n *node) keepCalls() {
-	if n.cloud == nil {
+	if n.Node == nil {
 		return
 	}
-	if err := os.WriteFile(filepath.Join(n.place.Logs, "cloud.log"), []byte(n.cloud.Calls.String()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(n.place.Logs, "cloud.log"), []byte(n.Cloud.Calls.String()), 0o644); err != nil {
 		n.t.Error(err)
 	}
 }
 
-// removeMounted removes a folder that others have mounted things in.
-func removeMounted(folder string) error {
+// removeMounted removes a directory that others have mounted things in.
+func removeMounted(directory string) error {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
@@ -64,9 +64,9 @@ func removeMounted(folder string) error {
 	var failures []error
 	for line := range strings.Lines(string(mounts)) {
 		// The fifth field is where it is mounted.
-		if target := strings.Fields(line)[4]; strings.HasPrefix(target, folder+"/") {
+		if target := strings.Fields(line)[4]; strings.HasPrefix(target, directory+"/") {
 			failures = append(failures, syscall.Unmount(target, syscall.MNT_DETACH))
 		}
 	}
-	return errors.Join(append(failures, os.RemoveAll(folder))...)
+	return errors.Join(append(failures, os.RemoveAll(directory))...)
 }

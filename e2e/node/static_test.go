@@ -15,20 +15,14 @@ import (
 // A node without a cluster has no service accounts: whatever the plugin is
 // asked, it is asked as the node.
 func TestAStandaloneKubeletRunsAStaticPod(t *testing.T) {
-	forEachVendor(t, func(t *testing.T, v vendor) {
-		n := bootNode(t, v)
-		image := n.newRegistry() + "/project/team/app:v1"
-		n.push(image)
-		n.account.nodeMayRead(image)
-		n.startKubelet(v.nodeSample)
+	eachCloud(t, func(n *node) {
+		image := n.newImage()
+		n.startKubelet("node.yaml")
 
-		pod := newPod("", "static", image)
-		n.writeStatic(pod)
+		n.writeStatic(newPod("", "static", image))
 
 		n.eventually("the static pod runs", func() string { return whyNotRunning(n.staticPod("static")) })
-		if fetches := n.account.fetches(); fetches != 1 {
-			t.Errorf("the cloud was asked for %d credentials, want 1", fetches)
-		}
+		n.wantFetches(0, 1)
 		n.reportMetrics()
 	})
 }

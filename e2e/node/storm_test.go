@@ -11,12 +11,12 @@ import (
 // for one another.
 func thirtyImagesTakeOneCredential(n *node) {
 	const count = 30
-	fetches, runs := n.account.fetches(), n.pluginRuns()
+	fetches, runs := n.fetches(), n.pluginRuns()
 	host := n.newRegistry()
-	n.account.slowDown(n.cloud.Faults, 4*time.Second)
+	n.slowDown(4 * time.Second)
 	var pods []*corev1.Pod
 	for i := range count {
-		pods = append(pods, n.pod(fmt.Sprintf("app-%d", i), n.imageOf(host, fmt.Sprintf("project/team/app-%d", i))))
+		pods = append(pods, n.pod(fmt.Sprintf("app-%d", i), n.imageOf(host, fmt.Sprintf("app-%d", i))))
 	}
 
 	begin := time.Now()

@@ -51,15 +51,15 @@ registryPullQPS: 0
 // Kubelet is how a kubelet is started.
 type Kubelet struct {
 	Providers string // path of the credential providers' configuration
-	Plugins   string // folder of the credential providers
+	Plugins   string // directory of the credential providers
 	Cluster   bool   // false: it runs static pods alone and knows no API server
 }
 
-// StaticPods is the folder whose pods the kubelet runs.
+// StaticPods is the directory whose pods the kubelet runs.
 func (p Place) StaticPods() string { return p.path("manifests") }
 
 // StartKubelet starts the kubelet. One that was stopped before finds its
-// folder and its pods again.
+// directory and its pods again.
 func (p Place) StartKubelet(ctx context.Context, kubelet Kubelet) (*process.Process, error) {
 	config, err := p.write("kubelet.yaml", kubeletConfig, map[string]string{
 		"Socket":     p.containerdSocket(),

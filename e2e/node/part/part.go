@@ -24,12 +24,12 @@ type Place struct {
 	Logs     string // one file a part
 }
 
-// path is a path in the scratch folder.
+// path is a path in the scratch directory.
 func (p Place) path(elements ...string) string {
 	return filepath.Join(append([]string{p.Dir}, elements...)...)
 }
 
-// write fills in a template and writes it to the scratch folder.
+// write fills in a template and writes it to the scratch directory.
 func (p Place) write(name, text string, data any) (path string, err error) {
 	parsed, err := template.New(name).Option("missingkey=error").Parse(text)
 	if err != nil {

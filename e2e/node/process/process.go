@@ -26,7 +26,7 @@ type Process struct {
 	err     error         // of Wait; read after ended is closed
 }
 
-// Start starts a part whose log is in a folder. A part that is started again
+// Start starts a part whose log is in a directory. A part that is started again
 // continues its log.
 func Start(logs, name string, command *exec.Cmd) (*Process, error) {
 	p := &Process{Name: name, Log: filepath.Join(logs, name+".log"), command: command, ended: make(chan struct{})}

@@ -52,9 +52,9 @@ func TestAPartThatDoesNotGetReadyIsNamedWithTheReason(t *testing.T) {
 }
 
 func TestStopEndsWhatThePartStarted(t *testing.T) {
-	folder := t.TempDir()
-	child := filepath.Join(folder, "child")
-	p, err := Start(folder, "kubelet", exec.Command("/bin/sh", "-c", `mkfifo "$0"; cat "$0" & echo ready; wait`, child))
+	directory := t.TempDir()
+	child := filepath.Join(directory, "child")
+	p, err := Start(directory, "kubelet", exec.Command("/bin/sh", "-c", `mkfifo "$0"; cat "$0" & echo ready; wait`, child))
 	if err != nil {
 		t.Fatal(err)
 	}

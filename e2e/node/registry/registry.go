@@ -17,14 +17,16 @@ import (
 	"regcred/e2e/cloud"
 )
 
-// Service is the name of the fronts in a cloud's journal and among its faults.
-// Their operations are Ping, GetManifest, GetBlob and GetToken.
-const Service = "registry"
+// Service is the name of the fronts in a cloud's journal and among its faults,
+// after the API that they speak. Its operations are Ping, GetManifest, GetBlob
+// and GetToken.
+const Service = "distribution"
 
 // Address is where the registry behind the fronts listens.
 const Address = "127.0.0.1:5000"
 
-// address is where all fronts listen, one of those for documentation.
+// address is where fronts listen whose names nothing had answered so far, one of
+// those for documentation.
 var address = netip.MustParseAddr("192.0.2.20")
 
 // Login decides about one request for a repository of a host. It lets it in
@@ -32,12 +34,13 @@ var address = netip.MustParseAddr("192.0.2.20")
 // and returns ErrAnswered.
 type Login func(x *cloud.Exchange, r *cloud.Request, repository string) error
 
-// Front is registry hosts with one login.
+// Front is a registry's host and its login.
 type Front struct {
-	Hosts []string
+	Host  string
 	Login Login
-	// Beside are what else a host answers, by path, and journals by itself.
-	Beside map[string]http.Handler
+	// API reports whether a request is not a container runtime's: the service
+	// that the cloud has at the host answers it. Nil: none is.
+	API func(r *http.Request) bool
 }
 
 // Place puts the fronts at their names in a cloud.
@@ -49,14 +52,15 @@ func Place(c *cloud.Cloud, fronts ...Front) error {
 		r.Out.Header.Del("Authorization")
 	}}
 	for _, front := range fronts {
-		if err := c.ServeTLS(address, front.service(c, backend), front.Hosts...); err != nil {
+		err := c.Intercept(front.Host, address, func(api http.Handler) http.Handler { return front.service(c, backend, api) })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f Front) service(c *cloud.Cloud, backend http.Handler) http.Handler {
+func (f Front) service(c *cloud.Cloud, backend, api http.Handler) http.Handler {
 	front := &cloud.Service{
 		Name:      Service,
 		Calls:     c.Calls,
@@ -79,8 +83,8 @@ func (f Front) service(c *cloud.Cloud, backend http.Handler) http.Handler {
 		Refuse: refuse,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if beside, ok := f.Beside[r.URL.Path]; ok {
-			beside.ServeHTTP(w, r)
+		if f.API != nil && f.API(r) {
+			api.ServeHTTP(w, r)
 			return
 		}
 		front.ServeHTTP(w, r)
