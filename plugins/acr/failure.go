@@ -1,7 +1,6 @@
 package acr
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -73,14 +72,7 @@ func (s service) failure(r cloudhttp.Reply) *credential.Failure {
 
 // useless explains a success that holds no token of use.
 func (s service) useless(r cloudhttp.Reply, err error) *credential.Failure {
-	d, _ := r.Diagnose(s.Service) // which says that the answer makes no sense
-	d.Problem, d.Permanent = err.Error(), false
-	if errors.Is(err, credential.ErrExpired) {
-		d.Advice = "check the node's clock"
-	}
-	failure := r.Failure(d, cloudhttp.Said{ID: correlation(r, "")}, s.caller())
-	failure.Err = err
-	return failure
+	return r.Useless(s.Service, correlation(r, ""), s.caller(), err)
 }
 
 // onNode is the failure of a file on the node that cannot be used, with the

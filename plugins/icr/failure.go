@@ -63,13 +63,7 @@ func (s service) failure(r cloudhttp.Reply) *credential.Failure {
 
 // useless explains a success that holds no token of use.
 func (s service) useless(r cloudhttp.Reply, err error) *credential.Failure {
-	d := cloudhttp.Diagnosis{Problem: err.Error(), Advice: "something else may answer in place of " + s.Name + ": check proxies and endpoints"}
-	if errors.Is(err, credential.ErrExpired) {
-		d.Advice = "check the node's clock"
-	}
-	failure := r.Failure(d, cloudhttp.Said{ID: requestID(r)}, s.caller)
-	failure.Err = err
-	return failure
+	return r.Useless(s.Service, requestID(r), s.caller, err)
 }
 
 // onNode is the failure of a file on the node that cannot be used, with the

@@ -24,12 +24,8 @@ const (
 	stageProbe      = "verify"
 )
 
-// errRefused is the error of an answer that is no success, and errUnreadable that
-// of one that is and makes no sense.
-var (
-	errRefused    = errors.New("refused")
-	errUnreadable = errors.New("the answer cannot be read")
-)
+// errRefused is the error of an answer that is no success.
+var errRefused = errors.New("refused")
 
 // explain makes the failure of a reply. Err is what is wrong with an answer that
 // came as a success, and refusal says what the service means by any other.
@@ -39,7 +35,7 @@ func explain(r cloudhttp.Reply, err error, service cloudhttp.Service, caller str
 	switch {
 	case r.OK() && errors.Is(err, credential.ErrExpired):
 		d = cloudhttp.Diagnosis{Problem: err.Error(), Advice: "check the node's clock"}
-	case r.OK() && err != nil && !errors.Is(err, errUnreadable):
+	case r.OK() && err != nil && !errors.Is(err, cloudhttp.ErrUnreadable):
 		d.Problem = err.Error()
 	case !found:
 		d = refusal(said)
@@ -86,7 +82,7 @@ func explainMetadata(r cloudhttp.Reply) *credential.Failure {
 		// It answers with pages, too.
 		Own: func(cloudhttp.Reply) bool { return true },
 	}
-	return explain(r, errUnreadable, service, "", func(cloudhttp.Said) cloudhttp.Diagnosis {
+	return explain(r, cloudhttp.ErrUnreadable, service, "", func(cloudhttp.Said) cloudhttp.Diagnosis {
 		if r.Status == http.StatusNotFound {
 			return cloudhttp.Diagnosis{Problem: "the instance metadata service has no such document, or not yet", Advice: elsewhere}
 		}

@@ -86,7 +86,7 @@ func (s session) answered(reply cloudhttp.Reply) (credential.Token, error) {
 		Token string `json:"token"`
 	}
 	if reply.Decode(&answer) != nil {
-		return credential.Token{}, errUnreadable
+		return credential.Token{}, cloudhttp.ErrUnreadable
 	}
 	return s.token(answer.Token, reply)
 }

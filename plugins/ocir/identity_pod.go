@@ -74,14 +74,14 @@ func (s session) ofCluster(reply cloudhttp.Reply) (credential.Token, error) {
 	}
 	var text string
 	if reply.Decode(&text) != nil {
-		return credential.Token{}, errUnreadable
+		return credential.Token{}, cloudhttp.ErrUnreadable
 	}
 	decoded, err := base64.StdEncoding.DecodeString(text)
 	var answer struct {
 		Token string `json:"token"`
 	}
 	if err != nil || sigsjson.UnmarshalCaseSensitivePreserveInts(decoded, &answer) != nil {
-		return credential.Token{}, errUnreadable
+		return credential.Token{}, cloudhttp.ErrUnreadable
 	}
 	return s.token(strings.TrimPrefix(answer.Token, tokenPrefix), reply)
 }

@@ -75,7 +75,7 @@ func readToken(reply cloudhttp.Reply) (credential.Token, error) {
 		ExpiresIn cloudhttp.Seconds `json:"expires_in"`
 	}
 	if reply.Decode(&answer) != nil {
-		return credential.Token{}, errUnreadable
+		return credential.Token{}, cloudhttp.ErrUnreadable
 	}
 	life := shortLife
 	if answer.ExpiresIn > 0 {

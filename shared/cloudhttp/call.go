@@ -113,13 +113,13 @@ func (r Reply) OK() bool { return r.Err == nil && r.Status >= 200 && r.Status <=
 // Unauthorized reports whether the answer is that what was shown is not taken.
 func (r Reply) Unauthorized() bool { return r.Status == http.StatusUnauthorized }
 
-// errUnreadable is the error of an answer that is not what it should be.
-var errUnreadable = errors.New("the answer cannot be read")
+// ErrUnreadable is the error of an answer that is not what it should be.
+var ErrUnreadable = errors.New("the answer cannot be read")
 
 // Decode reads the JSON of an answer. What it says is in no error.
 func (r Reply) Decode(into any) error {
 	if json.UnmarshalCaseSensitivePreserveInts(r.Body, into) != nil {
-		return errUnreadable
+		return ErrUnreadable
 	}
 	return nil
 }

@@ -234,6 +234,19 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
+// Useless makes the failure of an answer that came as a success and holds nothing
+// of use, as err says. ID is what the service knows the request by, or empty.
+func (r Reply) Useless(s Service, id, caller string, err error) *credential.Failure {
+	d, _ := r.Diagnose(s) // which says that the answer makes no sense
+	d.Problem, d.Permanent = err.Error(), false
+	if errors.Is(err, credential.ErrExpired) {
+		d.Advice = "check the node's clock"
+	}
+	failure := r.Failure(d, Said{ID: id}, caller)
+	failure.Err = err
+	return failure
+}
+
 // evidence is "STAGE at HOST: status STATUS CODE: TEXT; ID; as CALLER". A status
 // of success is no news, nor what the diagnosis says already.
 func (r Reply) evidence(d Diagnosis, said Said, caller string) string {
