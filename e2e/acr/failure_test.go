@@ -45,7 +45,7 @@ func (n *node) wantRecorded(q question, service string, says ...string) {
 	n.T.Helper()
 	first := n.ask(q)
 	first.WantFailure(1, says...)
-	first.WantWithin(50 * time.Second)
+	first.WantWithin(cloudtest.Patience)
 	if asked := n.Cloud.Calls.Count(service, ""); asked < 1 || asked > 8 {
 		n.T.Errorf("asked %d times", asked)
 	}
@@ -186,7 +186,7 @@ func TestARegistryThatDoesNotExistIsNamed(t *testing.T) {
 	n := bootNode(t)
 	a := n.ask(question{Image: "nobody.azurecr.io/app"})
 	a.WantFailure(1, "nobody.azurecr.io", "no such host", "DNS")
-	a.WantWithin(20 * time.Second)
+	a.WantWithin(cloudtest.Soon)
 }
 
 // The failure of a registry says nothing of another's, and nothing of the
@@ -232,7 +232,7 @@ func TestAHiccupOfTheMachinesServicePasses(t *testing.T) {
 			n.Cloud.Faults.First(1, "imds", "GetToken", fault)
 			a := n.ask(question{Image: image})
 			a.wantCredential(registry, system.ClientID)
-			a.WantWithin(10 * time.Second)
+			a.WantWithin(cloudtest.Soon)
 			n.WantCalls(askIMDS, askIMDS, askExchange)
 		})
 	}
@@ -245,6 +245,6 @@ func TestWithoutTheMachinesServiceTheOperatorIsToldWhatToConfigure(t *testing.T)
 	n.serve(registry, system.ClientID)
 	a := n.ask(question{Image: image})
 	a.WantFailure(1, imdsAPI, "--credential")
-	a.WantWithin(20 * time.Second)
+	a.WantWithin(cloudtest.Soon)
 	n.WantCalls()
 }

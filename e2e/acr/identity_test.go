@@ -132,7 +132,7 @@ func TestAMachineWithoutTheAgentIsToldSo(t *testing.T) {
 	n := bootOutside(t)
 	a := n.ask(question{Image: image, Args: []string{"--credential=azure-arc"}})
 	a.WantFailure(1, "127.0.0.1:40342", "connection refused")
-	a.WantWithin(20 * time.Second)
+	a.WantWithin(cloudtest.Soon)
 }
 
 // appArgs are the arguments of a node that is the app by some proof.

@@ -23,7 +23,7 @@ func TestTheEndOfTheTokenDecidesForHowLongTheKubeletKeepsIt(t *testing.T) {
 		// Kept until 40 % to 60 % of the life.
 		{"40 minutes", fake.TokenSettings{Life: 40 * time.Minute}, 15 * time.Minute, 25 * time.Minute},
 		{"4 minutes", fake.TokenSettings{Life: 4 * time.Minute}, time.Minute, 3 * time.Minute},
-		{"10 seconds", fake.TokenSettings{Life: 10 * time.Second}, 0, 7 * time.Second},
+		{"30 seconds", fake.TokenSettings{Life: 30 * time.Second}, 0, 20 * time.Second},
 		// Not longer than half an hour: the registry may be switched to
 		// permissions by repository.
 		{"3 hours", fake.TokenSettings{}, 10 * time.Minute, 30 * time.Minute},
@@ -58,20 +58,23 @@ func TestTheEndOfAPasswordForARepository(t *testing.T) {
 // again is a burden on a service that answers five at once.
 func TestARepeatedTokenIsNotAskedForAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	const life, before = 5 * time.Second, time.Second
+	const life, before, step = 100 * time.Second, 20 * time.Second, 2 * time.Second
 	n := bootNode(t)
 	n.azure.Configure(func(s *azure.Settings) {
 		s.IMDS.Token.Life, s.IMDS.RenewBefore = life, before
-		s.ACR.Refresh.Life = 2 * time.Second
+		s.ACR.Refresh.Life = 40 * time.Second
 	})
 	q := question{Image: image}
-	n.ask(q).wantCredential(registry, system.ClientID)
-	runs := 0
-	cloudtest.Eventually(t, "a new token of the machine", func() bool {
-		runs++
+	begin, passed, runs := time.Now(), time.Duration(0), 0
+	for n.azure.Issued("imds") < 2 {
 		n.ask(q).wantCredential(registry, system.ClientID)
-		return n.azure.Issued("imds") > 1
-	})
+		if runs++; time.Since(begin)+passed > life+time.Minute {
+			t.Fatal("the first token has ended, and there is no other")
+		}
+		passed += step
+		cloudtest.AgeCache(t, n.Cloud, step)
+		n.azure.Configure(func(s *azure.Settings) { s.Clock = passed })
+	}
 	if asked := n.Cloud.Calls.Count("imds", "GetToken"); asked > 8 {
 		t.Errorf("%d runs while one token lived asked for it %d times, want at most 8", runs, asked)
 	}
@@ -88,11 +91,11 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 	}{
 		{"imds", func(n *node) question {
 			// The machine's token ends before the registry's is refreshed.
-			n.azure.Configure(func(s *azure.Settings) { s.IMDS.Token.Life, s.IMDS.RenewBefore = 2*time.Second, time.Second })
+			n.azure.Configure(func(s *azure.Settings) { s.IMDS.Token.Life = time.Minute })
 			return question{Image: image}
 		}, system.ClientID},
 		{"entra", func(n *node) question {
-			n.azure.Configure(func(s *azure.Settings) { s.Entra.Life = 2 * time.Second })
+			n.azure.Configure(func(s *azure.Settings) { s.Entra.Life = time.Minute })
 			return question{Image: image, Args: n.asApp()}
 		}, appID},
 	} {
@@ -100,17 +103,15 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 			t.Parallel()
 			n := bootNode(t)
 			n.serve(registry, system.ClientID, appID)
-			n.azure.Configure(func(s *azure.Settings) { s.ACR.Refresh.Life = 5 * time.Second })
+			n.azure.Configure(func(s *azure.Settings) { s.ACR.Refresh.Life = 110 * time.Second })
 			q := test.ask(n)
 			first := n.ask(q).wantCredential(registry, test.want)
 			n.Cloud.Calls.Reset()
-			n.Cloud.Faults.Always(test.service, "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Minute})
+			n.Cloud.Faults.Always(test.service, "", cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Minute})
 
-			var served answer
-			cloudtest.Eventually(t, "an attempt to refresh", func() bool {
-				served = n.ask(q)
-				return n.Cloud.Calls.Count(test.service, "") > 0
-			})
+			// The registry's token is due, and the other one has ended.
+			cloudtest.AgeCache(t, n.Cloud, 70*time.Second)
+			served := n.ask(q)
 			if !strings.Contains(served.Stderr, "refresh failed") || !strings.Contains(served.Stderr, "429") {
 				t.Errorf("the log does not say that the refresh failed: %s", served.Stderr)
 			}
@@ -121,9 +122,8 @@ func TestATokenThatCannotBeRefreshedIsServedToItsEnd(t *testing.T) {
 				}
 			}
 
-			var last answer
-			cloudtest.Eventually(t, "the token's end", func() bool { last = n.ask(q); return last.Exit != 0 })
-			last.WantFailure(1, "429", cloudtest.Recorded)
+			cloudtest.AgeCache(t, n.Cloud, 40*time.Second)
+			n.ask(q).WantFailure(1, "429", cloudtest.Recorded)
 			if asked := n.Cloud.Calls.Count(test.service, ""); asked != 1 {
 				t.Errorf("who wants to be left alone was asked %d times, want 1", asked)
 			}

@@ -23,7 +23,7 @@ func (n *node) storm(questions []question) {
 	for _, run := range runs {
 		a := answer{run.Answer(), n}
 		a.WantFailure(1, "status 401", "AcrPull")
-		a.WantWithin(20 * time.Second)
+		a.WantWithin(cloudtest.Soon)
 	}
 }
 

@@ -3,7 +3,7 @@ package cloud
 import (
 	"os"
 	"os/exec"
-	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,25 +33,46 @@ func (t *thread) path(path string) string {
 	return t.proc + "/root" + path
 }
 
-// connected reports whether there is a TCP connection in the namespace that one
-// of its ends has not closed.
-func (t *thread) connected() bool {
+// unread reports whether something has arrived at one of some ports in the
+// namespace that is still to be read: a connection that is to be accepted, one
+// whose other end was closed, a datagram.
+func (t *thread) unread(ports map[uint16]bool) bool {
 	proc := "/proc/self"
 	if t != nil {
 		proc = t.proc
 	}
-	// As include/net/tcp_states.h numbers them: closing on both sides, or no
-	// connection at all.
-	over := []string{"05", "06", "07", "09", "0A", "0B"}
-	for _, table := range []string{"tcp", "tcp6"} {
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
 		content, _ := os.ReadFile(proc + "/net/" + table) // there may be no such protocol
-		for i, line := range strings.Split(strings.TrimSpace(string(content)), "\n") {
-			if fields := strings.Fields(line); i > 0 && len(fields) > 3 && !slices.Contains(over, fields[3]) {
+		for line := range strings.Lines(string(content)) {
+			// Number, local and remote address, state, transmit and receive
+			// queue, as the kernel's proc_net_tcp.rst has them.
+			fields := strings.Fields(line)
+			if len(fields) < 5 {
+				continue
+			}
+			local, remote, queue := ports[port(fields[1])], ports[port(fields[2])], !strings.HasSuffix(fields[4], ":00000000")
+			switch state := fields[3]; {
+			case local && state == closeWait, remote && state == finWait1, local && queue && (state == listen || state == unconnected):
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// States of sockets, as the kernel's tcp_states.h numbers them.
+const (
+	finWait1    = "04" // closed here, of which the other end does not know
+	unconnected = "07" // of datagrams
+	closeWait   = "08" // closed by the other end
+	listen      = "0A" // whose queue is of connections
+)
+
+// port is that of an address in the kernel's tables, 0 for none.
+func port(address string) uint16 {
+	_, digits, _ := strings.Cut(address, ":")
+	number, _ := strconv.ParseUint(digits, 16, 16) // a table's headline has none
+	return uint16(number)
 }
 
 // end leaves the namespace to the programs that are still in it.

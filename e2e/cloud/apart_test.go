@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -139,10 +140,43 @@ func TestACallTellsItsProtocol(t *testing.T) {
 	}
 }
 
-// What a program asks and does not wait for is in the journal all the same.
+// What a program asks and does not wait for is in the journal all the same, and
+// counts before the journal is emptied and not after.
 func TestACallOfAProgramThatHasEndedIsAwaited(t *testing.T) {
 	cloud := apart(t)
-	cloud.Faults.Always("echo", "", Slow{200 * time.Millisecond})
+	service := echo(cloud.Calls, cloud.Faults)
+	err := cloud.Serve(netip.AddrPortFrom(front1, 80), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(100 * time.Millisecond)
+		service.ServeHTTP(w, r)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() {
+		connection, err := cloud.dial("192.0.2.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := connection.Write([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")); err != nil {
+			t.Fatal(err)
+		}
+		connection.Close()
+	}
+	ask()
+	if cloud.Calls.Count("echo", "") != 1 {
+		t.Errorf("journal\n%s", cloud.Calls)
+	}
+	ask()
+	cloud.Calls.Reset()
+	time.Sleep(200 * time.Millisecond)
+	if cloud.Calls.Count("echo", "") != 0 {
+		t.Errorf("journal\n%s", cloud.Calls)
+	}
+}
+
+// Only what was asked by programs that have ended is waited for.
+func TestACallOfAProgramThatGoesOnIsNotAwaited(t *testing.T) {
+	cloud := apart(t)
 	if err := cloud.Serve(netip.AddrPortFrom(front1, 80), echo(cloud.Calls, cloud.Faults)); err != nil {
 		t.Fatal(err)
 	}
@@ -150,12 +184,67 @@ func TestACallOfAProgramThatHasEndedIsAwaited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := connection.Write([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")); err != nil {
-		t.Fatal(err)
+	defer connection.Close()
+	begin := time.Now()
+	cloud.Calls.Reset()
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("waited for %s", took)
 	}
-	connection.Close()
-	if cloud.Settle(); cloud.Calls.Count("echo", "") != 1 {
-		t.Errorf("journal\n%s", cloud.Calls)
+}
+
+func TestWhatIsToBeRead(t *testing.T) {
+	cloud := apart(t)
+	unread := func(port uint16) bool { return cloud.thread.unread(map[uint16]bool{port: true}) }
+	err := cloud.thread.do(func() error {
+		stream, err := net.Listen("tcp", "127.0.0.1:8001")
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		datagrams, err := net.ListenPacket("udp", "127.0.0.1:8002")
+		if err != nil {
+			return err
+		}
+		defer datagrams.Close()
+		for _, port := range []uint16{8001, 8002} {
+			if unread(port) {
+				t.Errorf("%d: nothing was sent", port)
+			}
+		}
+
+		client, err := net.Dial("tcp", "127.0.0.1:8001")
+		if err != nil {
+			return err
+		}
+		if !unread(8001) {
+			t.Error("a connection is to be accepted")
+		}
+		server, err := stream.Accept()
+		if err != nil {
+			return err
+		}
+		if unread(8001) {
+			t.Error("both ends are open")
+		}
+		client.Close()
+		if !unread(8001) {
+			t.Error("the client has left")
+		}
+		server.Close()
+		if unread(8001) {
+			t.Error("both ends are closed")
+		}
+
+		if _, err := datagrams.WriteTo([]byte("hello"), datagrams.LocalAddr()); err != nil {
+			return err
+		}
+		if !unread(8002) || unread(8001) {
+			t.Error("a datagram is to be read")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

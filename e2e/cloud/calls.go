@@ -34,9 +34,12 @@ func (v Violation) String() string {
 }
 
 // Calls is the journal of a cloud. A call is in it before its answer leaves,
-// so whoever has the answer finds the call. The zero value is empty, and all
-// methods may be used at the same time.
+// so whoever has the answer finds the call, and whoever has seen a program end
+// finds all that it asked: reading the journal waits for that, and so does
+// Reset. The zero value is empty, and all methods may be used at the same time.
 type Calls struct {
+	settle func() // nil: nothing is waited for
+
 	mu         sync.Mutex
 	calls      []*Call
 	violations []Violation
@@ -44,7 +47,7 @@ type Calls struct {
 
 // All returns the calls in order of arrival.
 func (c *Calls) All() []Call {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	all := make([]Call, 0, len(c.calls))
 	for _, call := range c.calls {
@@ -69,16 +72,24 @@ func (c *Calls) Count(service, operation string) int {
 
 // Violations returns what no program without defects would have asked.
 func (c *Calls) Violations() []Violation {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.violations)
 }
 
 // Reset forgets the calls and violations so far.
 func (c *Calls) Reset() {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.calls, c.violations = nil, nil
+}
+
+// lock takes the journal when what has been asked is in it.
+func (c *Calls) lock() {
+	if c.settle != nil {
+		c.settle()
+	}
+	c.mu.Lock()
 }
 
 // String is the journal as a table for people, one line a call and one a

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -41,6 +42,7 @@ type Cloud struct {
 	mu      sync.Mutex
 	closers []io.Closer
 	fronts  map[netip.Addr]*front
+	ports   map[uint16]bool // that are served
 }
 
 // New makes an empty cloud in the namespace that Enter made: no names exist, and
@@ -89,7 +91,9 @@ func open(thread *thread) (*Cloud, error) {
 		thread:    thread,
 		hosts:     hosts,
 		fronts:    map[netip.Addr]*front{},
+		ports:     map[uint16]bool{},
 	}
+	cloud.Calls.settle = cloud.settle
 	if err := cloud.serveNames(); err != nil {
 		return nil, errors.Join(err, cloud.Close())
 	}
@@ -167,7 +171,15 @@ func (c *Cloud) listen(at netip.AddrPort) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cloud: %w", err)
 	}
+	c.serves(at.Port())
 	return listener, nil
+}
+
+// serves notes a port as one of the cloud's own.
+func (c *Cloud) serves(port uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ports[port] = true
 }
 
 // SpeakHTTP2 lets what is served by TLS from now on speak HTTP/2, too. A fault
@@ -189,11 +201,13 @@ func (c *Cloud) run(listener net.Listener, handler http.Handler) {
 	c.serving.Go(func() { _ = server.Serve(listener) })
 }
 
-// Settle returns when nobody is connected to the cloud any more, or after a
-// second: a program that has ended may have asked something at the last moment
-// that has not been journalled yet.
-func (c *Cloud) Settle() {
-	for deadline := time.Now().Add(time.Second); c.thread.connected() && time.Now().Before(deadline); {
+// settle returns when all is in the journal that was asked by programs that have
+// ended, or after a while. They need not have waited for an answer.
+func (c *Cloud) settle() {
+	c.mu.Lock()
+	ports := maps.Clone(c.ports)
+	c.mu.Unlock()
+	for deadline := time.Now().Add(10 * time.Second); c.thread.unread(ports) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }

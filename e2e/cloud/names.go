@@ -19,6 +19,7 @@ func (c *Cloud) serveNames() error {
 	if err != nil {
 		return fmt.Errorf("cloud: name server: %w", err)
 	}
+	c.serves(53)
 	c.closeLater(socket)
 	c.serving.Go(func() {
 		packet := make([]byte, 512)

@@ -134,7 +134,7 @@ func TestWithoutAnIdentityTheOperatorIsToldWhatToDo(t *testing.T) {
 			a := n.ask(question{Image: registry + "/app", Env: test.env})
 			a.WantFailure(1, append(test.says, registry, "the node's identity")...)
 			// What accepts a connection is waited for.
-			a.WantWithin(52 * time.Second)
+			a.WantWithin(cloudtest.Patience)
 			if n.Cloud.Calls.Count("ecr", "") != 0 {
 				t.Error("ECR was asked without an identity")
 			}

@@ -6,6 +6,7 @@ import (
 
 	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/aws"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 const (
@@ -68,7 +69,7 @@ func TestWithoutATokenThePublicRegistryIsPulledFromAnonymously(t *testing.T) {
 			n.attach(test.role, test.may...)
 			first := n.ask(question{Image: public + "/eks/pause"})
 			first.WantNothing(time.Minute, 5*time.Minute)
-			first.WantWithin(5 * time.Second)
+			first.WantWithin(cloudtest.Soon)
 			n.WantCalls(test.asks...)
 
 			n.ask(question{Image: public + "/another/image"}).WantNothing(time.Minute, 5*time.Minute)

@@ -156,7 +156,7 @@ func TestAnImpersonationThatIsRefused(t *testing.T) {
 			says := slices.Concat(test.says, []string{registry, credentialsAPI, "service account shop/web", pullAccount})
 			first := n.ask(q)
 			first.WantFailure(1, says...)
-			first.WantWithin(30 * time.Second)
+			first.WantWithin(cloudtest.Later)
 			n.WantNever("metadata")
 			n.WantRecorded(cloudtest.Question(q), says...)
 		})

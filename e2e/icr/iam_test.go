@@ -50,7 +50,7 @@ func TestThePublicEndpointIsAskedOnlyWhereTheOperatorSaysSo(t *testing.T) {
 		a := n.ask(image, append(fallback, key, "--cache-dir=")...)
 		a.Stderr = "" // a word of warning
 		n.wantLogin(a, image, ibm.TokenUser, puller.IAMID())
-		a.WantWithin(12 * time.Second)
+		a.WantWithin(cloudtest.Soon)
 	})
 	t.Run("silent", func(t *testing.T) {
 		n, key := withKey(t, ibm.IAMHost, ibm.PrivateIAMHost)
@@ -58,7 +58,7 @@ func TestThePublicEndpointIsAskedOnlyWhereTheOperatorSaysSo(t *testing.T) {
 		a := n.ask(image, append(fallback, key)...)
 		a.Stderr = ""
 		n.wantLogin(a, image, ibm.TokenUser, puller.IAMID())
-		a.WantWithin(15 * time.Second)
+		a.WantWithin(cloudtest.Soon)
 		n.wantCalls(keyAt(ibm.PrivateIAMHost), keyAt(ibm.IAMHost))
 	})
 	t.Run("it refuses", func(t *testing.T) {

@@ -47,27 +47,27 @@ func (a certificateAuth) as(application string) string {
 }
 
 func (a certificateAuth) add(form url.Values, endpoint string) *credential.Failure {
-	const what, unfit = "the application's certificate", "cannot be used"
+	const what = "the application's certificate"
 	text, err := file.Read(a.file)
 	if err != nil {
-		return onNode(what, a.setting, unread, fmt.Errorf("%w: %s", err, a.file))
+		return file.Failure(what, a.setting, file.Unread, fmt.Errorf("%w: %s", err, a.file))
 	}
 	password := a.password
 	if a.passwordFile != "" {
 		if password, err = file.ReadSecret(a.passwordFile); err != nil {
-			return onNode("the PFX's password", a.passwordSetting, unread, err)
+			return file.Failure("the PFX's password", a.passwordSetting, file.Unread, err)
 		}
 	}
 	c, err := parseCertificate(text, password)
 	if errors.Is(err, errPassword) {
-		return onNode(what, a.setting, unfit, a.errPassword(password))
+		return file.Failure(what, a.setting, file.Unfit, a.errPassword(password))
 	}
 	if err != nil {
-		return onNode(what, a.setting, unfit, fmt.Errorf("%w: %s", err, a.file))
+		return file.Failure(what, a.setting, file.Unfit, fmt.Errorf("%w: %s", err, a.file))
 	}
 	assertion, err := c.assertion(form.Get("client_id"), endpoint, time.Now())
 	if err != nil {
-		return onNode(what, a.setting, unfit, fmt.Errorf("%w: %s", err, a.file))
+		return file.Failure(what, a.setting, file.Unfit, fmt.Errorf("%w: %s", err, a.file))
 	}
 	addAssertion(form, assertion)
 	return nil

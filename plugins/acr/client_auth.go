@@ -34,9 +34,6 @@ type ownAuth interface {
 
 var _ = []ownAuth{secretAuth{}, certificateAuth{}, tokenFileAuth{}, podAuth{}}
 
-// unread is what is wrong with a file.
-const unread = "cannot be read"
-
 // addAssertion puts a token that vouches for the application into a form.
 func addAssertion(form url.Values, token string) {
 	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
@@ -70,7 +67,7 @@ func (a secretAuth) add(form url.Values, _ string) *credential.Failure {
 	if a.file != "" {
 		var err error
 		if secret, err = file.ReadSecret(a.file); err != nil {
-			return onNode("the application's secret", a.setting, unread, err)
+			return file.Failure("the application's secret", a.setting, file.Unread, err)
 		}
 	}
 	form.Set("client_secret", secret.Reveal())
@@ -104,7 +101,7 @@ func (a tokenFileAuth) as(application string) string {
 func (a tokenFileAuth) add(form url.Values, _ string) *credential.Failure {
 	token, err := file.ReadSecret(a.file)
 	if err != nil {
-		return onNode("the token that vouches for the application", a.setting, unread, err)
+		return file.Failure("the token that vouches for the application", a.setting, file.Unread, err)
 	}
 	addAssertion(form, token.Reveal())
 	return nil

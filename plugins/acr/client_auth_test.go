@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
+	"regcred/shared/file"
 	"regcred/shared/redact"
 )
 
@@ -84,7 +86,7 @@ func TestSecretFiles(t *testing.T) {
 		"of everybody":       {open, "writable by others: mode 0666: /"},
 	} {
 		_, err := anApplication(t, secretAuth{file: tc.file, setting: "clientSecretFile"}).Fetch(t.Context(), nil)
-		text := wantFailure(t, err, true, "the application's secret, which clientSecretFile names, cannot be read: "+tc.want, "", "credentials; as application "+client+" of tenant "+tenant+" with the secret in "+tc.file)
+		text := plugintest.WantFailure(t, err, true, "the application's secret, which clientSecretFile names, cannot be read: "+tc.want, "", "credentials; as application "+client+" of tenant "+tenant+" with the secret in "+tc.file)
 		if strings.Contains(text, "hunter") {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -100,22 +102,22 @@ func anApplication(t *testing.T, auth clientAuth) *application {
 func TestMessagesAboutSecretFilesAreNotHidden(t *testing.T) {
 	for _, name := range []string{"legacy.password", "client-secret"} {
 		empty, absent := write(t, name, ""), filepath.Join(t.TempDir(), name)
-		for file, want := range map[string]string{empty: "empty file", absent: "no such file or directory"} {
+		for path, want := range map[string]string{empty: "empty file", absent: "no such file or directory"} {
 			var errs []error
-			_, err := (&plainLogin{server: loginServer{host: "a.azurecr.io"}, login: Login{Username: "admin", PasswordFile: file}}).Fetch(t.Context(), nil)
+			_, err := (&file.Login{Username: "admin", PasswordFile: path}).Fetch(t.Context(), nil)
 			errs = append(errs, err)
 			for _, auth := range []clientAuth{
-				secretAuth{file: file, setting: "clientSecretFile"}, tokenFileAuth{file: file, setting: "federatedTokenFile"},
-				certificateAuth{file: write(t, "app.pfx", "x"), setting: "clientCertificateFile", passwordFile: file, passwordSetting: `registries["a.azurecr.io"].clientCertificatePasswordFile`},
+				secretAuth{file: path, setting: "clientSecretFile"}, tokenFileAuth{file: path, setting: "federatedTokenFile"},
+				certificateAuth{file: write(t, "app.pfx", "x"), setting: "clientCertificateFile", passwordFile: path, passwordSetting: `registries["a.azurecr.io"].clientCertificatePasswordFile`},
 			} {
 				_, err := anApplication(t, auth).Fetch(t.Context(), nil)
 				errs = append(errs, err)
 			}
 			for _, err := range errs {
 				if err == nil {
-					t.Fatalf("%s: no error", file)
+					t.Fatalf("%s: no error", path)
 				}
-				if shown := redact.Line(err.Error()); shown != err.Error() || !strings.Contains(shown, want+": "+file) {
+				if shown := redact.Line(err.Error()); shown != err.Error() || !strings.Contains(shown, want+": "+path) {
 					t.Errorf("shown is %q of %q", shown, err)
 				}
 			}

@@ -75,14 +75,6 @@ func (s service) useless(r cloudhttp.Reply, err error) *credential.Failure {
 	return r.Useless(s.Service, correlation(r, ""), s.caller(), err)
 }
 
-// onNode is the failure of a file on the node that cannot be used, with the
-// setting that names it. The file's own name is in the error, at its end: what
-// follows a name such as client-secret and a colon is taken for a secret, and
-// hidden. The caller completes the evidence.
-func onNode(what, setting, problem string, err error) *credential.Failure {
-	return &credential.Failure{Problem: what + ", which " + setting + " names, " + problem + ": " + err.Error(), Err: err, Permanent: true}
-}
-
 // readSaid returns what the body of a failure says. Entra and the metadata
 // service answer as OAuth does, and registries with a list.
 func readSaid(r cloudhttp.Reply) cloudhttp.Said {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 	"regcred/shared/redact"
@@ -52,7 +53,7 @@ func (tc refusal) check(t *testing.T) {
 	}
 	tc.reply.Received = time.Now()
 	failure := tc.service.failure(tc.reply)
-	text := wantFailure(t, failure, tc.permanent, tc.problem, tc.advice, tc.evidence)
+	text := plugintest.WantFailure(t, failure, tc.permanent, tc.problem, tc.advice, tc.evidence)
 	if want := tc.reply.Header.Get("Retry-After"); (want != "") != (failure.RetryAfter == 7*time.Second) {
 		t.Errorf("to be left alone for %s, want %q", failure.RetryAfter, want)
 	}
@@ -148,7 +149,7 @@ func TestWhatTheClustersServerRefuses(t *testing.T) {
 	if err := (x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x.ests.aks"}); !isOtherServer(fmt.Errorf("tls: %w", err)) || isOtherServer(io.EOF) {
 		t.Error("another server is not told from others")
 	}
-	wantFailure(t, bound.errServer(unanswered(stageBinding, "x.ests.aks", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x.ests.aks"})), true,
+	plugintest.WantFailure(t, bound.errServer(unanswered(stageBinding, "x.ests.aks", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x.ests.aks"})), true,
 		"the server at 10.0.0.4:443 has no certificate for x.ests.aks", "check --ib-apiserver-ip and --ib-sni-name", "identity binding at x.ests.aks")
 }
 
@@ -202,9 +203,9 @@ func TestWhatAMachineRefuses(t *testing.T) {
 		"the plugin has to see the files of the machine's agent": fmt.Errorf("/x.key: %w", syscall.ENOENT),
 		"something else may listen in place of the agent":        errors.New("the agent's challenge is not Basic realm=FILE"),
 	} {
-		wantFailure(t, arc.errKey(challenge, err), true, "the key of the Connected Machine agent (himds) cannot be read: "+err.Error(), advice, "arc at 127.0.0.1:40342: status 401; as managed identity "+client)
+		plugintest.WantFailure(t, arc.errKey(challenge, err), true, "the key of the Connected Machine agent (himds) cannot be read: "+err.Error(), advice, "arc at 127.0.0.1:40342: status 401; as managed identity "+client)
 	}
-	wantFailure(t, arc.errEcho(answered(stageArc, arcHost, 200, "")), true, "does not say that the token is of this identity", "bring the agent up to date", "arc at 127.0.0.1:40342; as")
+	plugintest.WantFailure(t, arc.errEcho(answered(stageArc, arcHost, 200, "")), true, "does not say that the token is of this identity", "bring the agent up to date", "arc at 127.0.0.1:40342; as")
 }
 
 // Azure's metadata service is waited for as Microsoft documents, and only where
@@ -232,7 +233,7 @@ func TestTheMetadataServiceIsWaitedFor(t *testing.T) {
 }
 
 func TestWhatARegistryRefuses(t *testing.T) {
-	entra := credential.Token{Value: credential.NewSecret(jwtOf(`{"appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `"}`)), Caller: "client id …"}
+	entra := credential.Token{Value: credential.NewSecret(plugintest.JWT(`{"appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `"}`)), Caller: "client id …"}
 	at := func(source entraSource) service {
 		return (&refreshToken{server: loginServer{host: registryHost}, tenant: tenant, entra: source}).service(entra, "from this registry")
 	}
@@ -290,5 +291,5 @@ func TestWhatARegistryRefuses(t *testing.T) {
 	}
 	// Without ids in the token it is the identity that was asked as.
 	s := (&refreshToken{server: loginServer{host: registryHost}, entra: &managedIdentity{selector: selector{"client_id", client}}}).service(held("opaque"), "team/app")
-	wantFailure(t, s.failure(says(401, "UNAUTHORIZED", required)), true, "the identity may not pull team/app", ") to it, which takes", "; as managed identity "+client)
+	plugintest.WantFailure(t, s.failure(says(401, "UNAUTHORIZED", required)), true, "the identity may not pull team/app", ") to it, which takes", "; as managed identity "+client)
 }

@@ -2,7 +2,6 @@ package acr
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -67,40 +66,4 @@ func holding(text string) tokens {
 
 func held(text string) credential.Token {
 	return credential.Token{Value: credential.NewSecret(text), Expires: time.Now().Add(time.Hour)}
-}
-
-// jwtOf is a JSON Web Token of claims.
-func jwtOf(claims string) string {
-	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-}
-
-func wantForm(t *testing.T, got url.Values, want map[string]string) {
-	t.Helper()
-	for name, value := range want {
-		if len(got[name]) != 1 || got.Get(name) != value {
-			t.Errorf("%s is %q, want %q", name, got[name], value)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("sent %q", got)
-	}
-}
-
-// wantFailure fails the test unless an error is a failure of these parts: what
-// its problem, its advice and its evidence have in them.
-func wantFailure(t *testing.T, err error, permanent bool, problem, advice, evidence string) (text string) {
-	t.Helper()
-	failure, ok := errors.AsType[*credential.Failure](err)
-	if !ok {
-		t.Fatalf("got %v", err)
-	}
-	if failure.Permanent != permanent || failure.Err == nil {
-		t.Errorf("permanent %t, caused by %v", failure.Permanent, failure.Err)
-	}
-	for _, part := range [][2]string{{failure.Problem, problem}, {failure.Advice, advice}, {failure.Evidence, evidence}} {
-		if !strings.Contains(part[0], part[1]) || part[1] == "" && part[0] != "" {
-			t.Errorf("got %q, want %q, in %v", part[0], part[1], err)
-		}
-	}
-	return failure.Error()
 }

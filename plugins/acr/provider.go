@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"regcred/shared/credential"
+	"regcred/shared/file"
 	"regcred/shared/image"
 	"regcred/shared/plugin"
 	"regcred/shared/serviceaccount"
@@ -75,6 +76,8 @@ type provider struct {
 	anonymous     bool
 	endpoints     *endpoints
 }
+
+var _ credential.NodeIdentifier = (*provider)(nil)
 
 // Answer decides by the host whether a registry is a login server and of which
 // cloud, and by the request and the settings with whose identity a token is
@@ -180,7 +183,8 @@ func (p *provider) asNode(request credential.Request, server loginServer, reposi
 		if own, ok := p.suffixes.parse(request.Image.Registry); !ok || own.host != server.host {
 			return nil, errLogin(server)
 		}
-		return &plainLogin{server: server, login: *entry.login}, nil
+		setting := fmt.Sprintf("registries[%q].login.passwordFile", server.host)
+		return &file.Login{Plugin: "acr", Host: server.host, Username: entry.login.Username, PasswordFile: entry.login.PasswordFile, Setting: setting}, nil
 	}
 	entra, err := entry.identity.source(p, server)
 	if err != nil {
@@ -221,4 +225,9 @@ func (p *provider) anonymousPattern(r image.Registry) string {
 	}
 	_, rest, _ := strings.Cut(r.String(), ".")
 	return "*." + rest
+}
+
+// NodeIdentity returns the source of the node's Entra token.
+func (p *provider) NodeIdentity() (credential.TokenSource, error) {
+	return p.node.source(p, loginServer{cloud: p.node.cloud.name})
 }

@@ -267,9 +267,12 @@ func TestALoginIsForItsHostAlone(t *testing.T) {
 			}
 		}
 	}
-	if got, err := ask(t, c, "Plain.azurecr.io:443/app", nil, nil); err != nil || describe(got) != "/p for the password of user admin at plain.azurecr.io" {
-		t.Errorf("got %s, %v", describe(got), err)
+	got, err := ask(t, c, "Plain.azurecr.io:443/app", nil, nil)
+	if err != nil || describe(got) != "/p for the password of user admin at plain.azurecr.io" {
+		t.Fatalf("got %s, %v", describe(got), err)
 	}
+	_, err = got.Source.Fetch(t.Context(), nil)
+	plugintest.WantFailure(t, err, true, `the password of user admin, which registries["plain.azurecr.io"].login.passwordFile names, cannot be read: no such file or directory: /p`, "", stageFile)
 }
 
 func TestFederationOfAManagedIdentityNeedsAKnownAudience(t *testing.T) {

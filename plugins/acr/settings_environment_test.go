@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/serviceaccount"
 )
 
@@ -124,14 +125,14 @@ func TestTheTokenOfAMachineThatNothingDescribes(t *testing.T) {
 		"https://login.microsoftonline.eaglex.ic.gov/" + tenant + "/v2.0": false,
 		"": false,
 	} {
-		token := jwtOf(`{"iss":"` + issuer + `","appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `"}`)
+		token := plugintest.JWT(`{"iss":"` + issuer + `","appid":"` + client + `","oid":"` + client2 + `","tid":"` + tenant + `"}`)
 		s := &cloudFake{t: t, answers: []answer{{200, `{"access_token":"` + token + `","expires_in":"3599"}`, nil}}}
 		_, err := (&managedIdentity{audience: defaultAudience, issuers: publicIssuers, endpoints: s.endpoints()}).Fetch(t.Context(), nil)
 		if ok != (err == nil) {
 			t.Errorf("%s: got %v", issuer, err)
 		}
 		if err != nil {
-			wantFailure(t, err, true, "the machine's token is not of AzurePublicCloud", "AZURE_ENVIRONMENT_FILEPATH", "imds; as the machine's managed identity (client id "+client+", object id "+client2+", tenant "+tenant+")")
+			plugintest.WantFailure(t, err, true, "the machine's token is not of AzurePublicCloud", "AZURE_ENVIRONMENT_FILEPATH", "imds; as the machine's managed identity (client id "+client+", object id "+client2+", tenant "+tenant+")")
 		}
 	}
 }

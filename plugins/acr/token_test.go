@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
 )
 
@@ -31,7 +32,7 @@ func (r *renewing) Renew(_ context.Context, source credential.TokenSource, refus
 
 // A token that is refused is asked for again, and there are two attempts at most.
 func TestARefusedTokenIsRenewedOnce(t *testing.T) {
-	token := jwtOf(`{"exp":4000000000}`)
+	token := plugintest.JWT(`{"exp":4000000000}`)
 	unauthorized := answer{401, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, nil}
 	again := answer{401, `{"errors":[{"code":"UNAUTHORIZED","message":"refused again"}]}`, nil}
 	granted := answer{200, `{"refresh_token":"` + token + `","access_token":"` + token + `"}`, nil}

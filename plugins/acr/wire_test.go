@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/credential"
 )
 
@@ -52,7 +53,7 @@ func TestEntra(t *testing.T) {
 			for name, value := range tc.want {
 				want[name] = value
 			}
-			wantForm(t, s.forms[0], want)
+			plugintest.WantForm(t, s.forms[0], want)
 		})
 	}
 }
@@ -70,7 +71,7 @@ func TestCertificateAuthoritiesThatAreNotThere(t *testing.T) {
 		&identityBinding{bindings: &bindings{server: "x.ests.aks", address: "10.0.0.1:443", caFile: file}, client: client, audience: defaultAudience, pod: testPod(t), endpoints: e}: "--ib-ca-file",
 	} {
 		_, err := source.Fetch(t.Context(), holding("x"))
-		wantFailure(t, err, true, "certificate authorities: "+file+": no such file or directory", "correct "+setting+" or the file", "; as ")
+		plugintest.WantFailure(t, err, true, "certificate authorities: "+file+": no such file or directory", "correct "+setting+" or the file", "; as ")
 	}
 }
 
@@ -83,14 +84,14 @@ func TestIdentityBinding(t *testing.T) {
 	if r := s.asked[0]; r.Method != http.MethodPost || r.URL.Host != "x.ests.aks" || strings.Trim(r.URL.RequestURI(), "/") != "" || r.URL.Scheme != "https" {
 		t.Errorf("asked %s %s", r.Method, r.URL)
 	}
-	wantForm(t, s.forms[0], map[string]string{
+	plugintest.WantForm(t, s.forms[0], map[string]string{
 		"grant_type": "client_credentials", "client_id": client, "scope": "https://containerregistry.azure.net/.default",
 		"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": testPod(t).Reveal(),
 	})
 }
 
 func TestExchange(t *testing.T) {
-	token := jwtOf(`{"exp":4000000000}`)
+	token := plugintest.JWT(`{"exp":4000000000}`)
 	for name, tc := range map[string]struct {
 		tenant string
 		want   map[string]string
@@ -108,12 +109,12 @@ func TestExchange(t *testing.T) {
 		if r := s.asked[0]; r.Method != http.MethodPost || r.URL.String() != "https://a.azurecr.io/oauth2/exchange" {
 			t.Errorf("asked %s %s", r.Method, r.URL)
 		}
-		wantForm(t, s.forms[0], tc.want)
+		plugintest.WantForm(t, s.forms[0], tc.want)
 	}
 }
 
 func TestTokensOfARepository(t *testing.T) {
-	token := jwtOf(`{"exp":4000000000}`)
+	token := plugintest.JWT(`{"exp":4000000000}`)
 	s := &cloudFake{t: t, answers: []answer{{200, `{"access_token":"` + token + `","refresh_token":"not this one"}`, nil}}}
 	access := &accessToken{repository: "team/app", refresh: &refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: &managedIdentity{}, endpoints: s.endpoints()}}
 	c, err := access.Fetch(t.Context(), holding("refresh-token"))
@@ -123,7 +124,7 @@ func TestTokensOfARepository(t *testing.T) {
 	if r := s.asked[0]; r.Method != http.MethodPost || r.URL.String() != "https://a.azurecr.io/oauth2/token" {
 		t.Errorf("asked %s %s", r.Method, r.URL)
 	}
-	wantForm(t, s.forms[0], map[string]string{"grant_type": "refresh_token", "service": "a.azurecr.io", "scope": "repository:team/app:pull", "refresh_token": "refresh-token"})
+	plugintest.WantForm(t, s.forms[0], map[string]string{"grant_type": "refresh_token", "service": "a.azurecr.io", "scope": "repository:team/app:pull", "refresh_token": "refresh-token"})
 }
 
 // A registry's token has its end in itself alone, by the registry's clock, and
@@ -132,7 +133,7 @@ func TestTheLifeOfARegistrysToken(t *testing.T) {
 	now := time.Now()
 	at := func(d time.Duration) string {
 		text, _ := json.Marshal(map[string]int64{"exp": now.Add(d).Unix()})
-		return jwtOf(string(text))
+		return plugintest.JWT(string(text))
 	}
 	for name, tc := range map[string]struct {
 		token string
@@ -144,7 +145,7 @@ func TestTheLifeOfARegistrysToken(t *testing.T) {
 		"by a clock ahead":      {at(3 * time.Hour), now.Add(time.Hour), 2 * time.Hour},
 		"by a clock behind":     {at(3 * time.Hour), now.Add(-time.Hour), 4 * time.Hour},
 		"more than a token has": {at(1e6 * time.Hour), now, 24 * time.Hour},
-		"one that says nothing": {jwtOf(`{}`), now, 5 * time.Minute},
+		"one that says nothing": {plugintest.JWT(`{}`), now, 5 * time.Minute},
 		"one that is no JWT":    {"opaque", now, 5 * time.Minute},
 	} {
 		header := http.Header{}
@@ -176,7 +177,7 @@ func TestTheCaller(t *testing.T) {
 		`"appid":"x\ny","oid":"z","tid":"` + strings.Repeat("a", 400) + `"`: asked,
 		`"appid":5`: asked,
 	} {
-		entra := jwtOf("{" + claims + "}")
+		entra := plugintest.JWT("{" + claims + "}")
 		s := &cloudFake{t: t, answers: []answer{{200, `{"access_token":"` + entra + `","expires_in":3599}`, nil}, {200, `{"refresh_token":"r"}`, nil}, {200, `{"access_token":"a"}`, nil}}}
 		identity := &managedIdentity{selector: selector{"client_id", client}, audience: defaultAudience, endpoints: s.endpoints()}
 		access := &accessToken{repository: "app", refresh: &refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: identity, endpoints: s.endpoints()}}
@@ -189,17 +190,6 @@ func TestTheCaller(t *testing.T) {
 			t.Errorf("%s: got %q, %v", claims, c.Caller, err)
 		}
 	}
-}
-
-func TestLogin(t *testing.T) {
-	s := &plainLogin{server: loginServer{host: "a.azurecr.io"}, login: Login{Username: "admin", PasswordFile: write(t, "password", "p4ss:word \r\n")}}
-	c, err := s.Fetch(t.Context(), nil)
-	if err != nil || c.Username != "admin" || c.Password.Reveal() != "p4ss:word " || (time.Until(c.Expires)-5*time.Minute).Abs() > 5*time.Second || c.Caller != "user admin" {
-		t.Errorf("got %+v, %v", c, err)
-	}
-	s.login.PasswordFile = "/absent/password"
-	_, err = s.Fetch(t.Context(), nil)
-	wantFailure(t, err, true, `the password of user admin, which registries["a.azurecr.io"].login.passwordFile names, cannot be read: no such file or directory: /absent/password`, "", "credentials")
 }
 
 // An answer of no use is a failure, and what is in it is in no message.
@@ -220,14 +210,14 @@ func TestAnswersOfNoUse(t *testing.T) {
 		if strings.Contains(want, "expired") {
 			advice = "check the node's clock"
 		}
-		if text := wantFailure(t, err, false, want, advice, "imds at 169.254.169.254; as the machine's managed identity for audience a"); strings.Contains(text, "hunter2") || strings.Contains(text, "status 200") {
+		if text := plugintest.WantFailure(t, err, false, want, advice, "imds at 169.254.169.254; as the machine's managed identity for audience a"); strings.Contains(text, "hunter2") || strings.Contains(text, "status 200") {
 			t.Errorf("%s: got %v", body, err)
 		}
 	}
 	for body, want := range map[string]string{
 		`{`: "the answer cannot be read", `{}`: "the answer holds no token", `{"refresh_token":""}`: "the answer holds no token",
-		`{"refresh_token":"` + jwtOf(`{"exp":12}`) + `"}`: "already expired",
-		`{"refresh_token":"a b"}`:                         "characters that no token has", `{"refresh_token":"a\u0000"}`: "characters that no token has", `{"refresh_token":"ä"}`: "characters that no token has",
+		`{"refresh_token":"` + plugintest.JWT(`{"exp":12}`) + `"}`: "already expired",
+		`{"refresh_token":"a b"}`:                                  "characters that no token has", `{"refresh_token":"a\u0000"}`: "characters that no token has", `{"refresh_token":"ä"}`: "characters that no token has",
 	} {
 		s := &cloudFake{t: t, answers: []answer{{200, body, nil}}}
 		_, err := (&refreshToken{server: loginServer{host: "a.azurecr.io"}, entra: &managedIdentity{}, endpoints: s.endpoints()}).Fetch(t.Context(), holding("x"))

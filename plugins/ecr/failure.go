@@ -138,6 +138,11 @@ func (p problem) unreachable() bool {
 	return p.reply.Err != nil && !errors.Is(p.reply.Err, context.Canceled)
 }
 
+// senseless reports whether somebody answered with what is no answer of AWS.
+func (p problem) senseless() bool {
+	return p.reply.OK() && !errors.Is(p.cause, credential.ErrExpired)
+}
+
 // again says whether and when to start over with new credentials.
 func (p problem) again(attempt int) (wait time.Duration, again bool) {
 	rotated := p.code == "ExpiredTokenException" || p.code == "ExpiredToken" || p.code == "UnrecognizedClientException"

@@ -130,7 +130,7 @@ func TestWhatAFailureMeans(t *testing.T) {
 			err: atECR(saying("Teapot", "")), host: "api.ecr", reply: replied{status: 418}, want: []string{"AWS refuses the request [", "status 418 Teapot"},
 		},
 		"no answer of AWS": {
-			err: badAnswer("ECR", getToken, "the answer holds no authorization data"), host: "api.ecr", reply: replied{status: 200}, permanent: true,
+			err: badAnswer("ECR", getToken, "the answer holds no authorization data"), host: "api.ecr", reply: replied{status: 200},
 			want: []string{"the answer of api.ecr makes no sense", "[ecr GetAuthorizationToken at api.ecr: the answer holds no authorization data;"},
 		},
 		"a token of the past": {

@@ -405,6 +405,7 @@ func TestThePublicRegistryIsBestEffort(t *testing.T) {
 	}{
 		"out of reach":  {refuse: api(nil, &cloudhttp.SilenceError{Step: cloudhttp.Connecting, After: time.Second}), anonymous: true},
 		"no permission": {refuse: api(refused(400, "AccessDeniedException"), nil), anonymous: true},
+		"a portal":      {refuse: api(respond(200, http.Header{"Content-Type": {"text/html"}}, "<html>"), nil), anonymous: true},
 		"no credentials": {refuse: func(*http.Request) (*http.Response, error) {
 			return nil, &cloudhttp.SilenceError{Step: cloudhttp.Connecting, After: time.Second}
 		}, anonymous: true},

@@ -118,7 +118,8 @@ func TestWhatSTSRefuses(t *testing.T) {
 			endpoints := &endpoints{googleCloud, cloudhttp.Through(&exchanges{answers: map[string]reply{stsURL: tc.answer}})}
 			source := &federatedToken{endpoints: endpoints, pod: podToken(t, tc.claims), audience: tc.audience, scopes: []string{everything}}
 			_, err := source.Fetch(t.Context(), nil)
-			wantFailure(t, err, true, tc.want)
+			refused := tc.answer.status != 0 // and not a success that makes no sense
+			wantFailure(t, err, refused, tc.want)
 		})
 	}
 }
@@ -163,10 +164,10 @@ func TestWhatIAMRefuses(t *testing.T) {
 		"something else":  {api(400, "INVALID_ARGUMENT", "no", ""), true, "IAM refuses a token of " + pullAccount + " [iamcredentials at iamcredentials.googleapis.com: status 400 INVALID_ARGUMENT: no; as"},
 		"a fault":         {api(503, "UNAVAILABLE", "no", ""), false, "Google's IAM has a fault: the next attempt"},
 		"throttled":       {api(429, "RESOURCE_EXHAUSTED", "no", ""), false, "Google's IAM throttles requests: the next attempt"},
-		"no token":        {reply{body: `{"expireTime":"2026-11-26T10:40:00Z"}`}, true, "the answer holds no token: something else may answer in place of Google's IAM"},
-		"no expiry":       {reply{body: `{"accessToken":"t"}`}, true, "the answer holds a token without an expiry: something"},
-		"an expired one":  {reply{body: `{"accessToken":"t","expireTime":"2025-11-26T10:40:00Z"}`}, true, "the answer holds a token that has already expired, at 2025-11-26T10:40:00Z; here it is 20"},
-		"nonsense":        {reply{body: `x`}, true, "the answer cannot be read: something"},
+		"no token":        {reply{body: `{"expireTime":"2026-11-26T10:40:00Z"}`}, false, "the answer holds no token: something else may answer in place of Google's IAM"},
+		"no expiry":       {reply{body: `{"accessToken":"t"}`}, false, "the answer holds a token without an expiry: something"},
+		"an expired one":  {reply{body: `{"accessToken":"t","expireTime":"2025-11-26T10:40:00Z"}`}, false, "the answer holds a token that has already expired, at 2025-11-26T10:40:00Z; here it is 20"},
+		"nonsense":        {reply{body: `x`}, false, "the answer cannot be read: something"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			endpoints := &endpoints{googleCloud, cloudhttp.Through(&exchanges{answers: map[string]reply{stsURL: {body: goodToken}, iamURL: tc.answer}})}
@@ -215,7 +216,7 @@ func TestTheWayToTheMetadataServer(t *testing.T) {
 		"silent":    {&cloudhttp.SilenceError{Step: cloudhttp.Waiting, After: 10 * time.Second}, false, "the metadata server accepted the connection and did not answer in time: the next attempt is made after a pause ["},
 		"broken":    {io.ErrUnexpectedEOF, false, "the connection to 169.254.169.254 broke off"},
 		"a name":    {&net.DNSError{Name: "metadata", IsNotFound: true}, false, "169.254.169.254 has no address in DNS"},
-		"too large": {cloudhttp.ErrTooLarge, true, "the answer of 169.254.169.254 is larger than 1 MiB: something else may answer in place of the metadata server"},
+		"too large": {cloudhttp.ErrTooLarge, false, "the answer of 169.254.169.254 is larger than 1 MiB: something else may answer in place of the metadata server"},
 	} {
 		err := m.explain(value{reply: cloudhttp.Reply{Stage: "metadata", Host: m.host, Err: tc.err}, err: errors.New("library")})
 		t.Run(name, func(t *testing.T) { wantFailure(t, err, tc.permanent, tc.want) })

@@ -47,7 +47,7 @@ func TestAnExchangeThatFails(t *testing.T) {
 			"the workload identity pool or provider does not exist, or is disabled: check //iam.googleapis.com/" + mainProvider + " [sts at sts.googleapis.com: status 400 invalid_target: no pool; as the node by FILE]"},
 		"STS refuses a pod's token": {external, map[string]reply{sourceURL: {body: podToken(t, `,"aud":["x"]`).Reveal()}, stsURL: oauth("invalid_grant", "The audience in ID Token [x] does not match the expected audience.")}, true,
 			"the subject token is for another audience than the provider allows (x): have it issued for what the provider allows, or let the provider allow the token's [sts"},
-		"STS answers nonsense": {external, map[string]reply{sourceURL: good, stsURL: {body: `{"access_token":"t","expires_in":0}`}}, true,
+		"STS answers nonsense": {external, map[string]reply{sourceURL: good, stsURL: {body: `{"access_token":"t","expires_in":0}`}}, false,
 			"the answer holds a token without an expiry: something else may answer in place of Google's STS: check proxies and endpoints [sts at sts.googleapis.com; as the node by FILE]"},
 		"IAM refuses": {impersonating, map[string]reply{sourceURL: good, stsURL: {body: goodToken}, iamURL: {status: 403, body: `{"error":{"code":403,"message":"Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).","status":"PERMISSION_DENIED"}}`}}, true,
 			pullAccount + " may not be impersonated, or does not exist: grant roles/iam.serviceAccountTokenCreator, or roles/iam.workloadIdentityUser to a principal, on it to a principal of //iam.googleapis.com/" + mainProvider + " [iamcredentials at iamcredentials.googleapis.com: status 403 PERMISSION_DENIED: Permission"},

@@ -126,7 +126,7 @@ func (m metadataServer) diagnose(v value) cloudhttp.Diagnosis {
 	case isRefusal(v.reply) && !isGoogles(v.reply), errors.Is(v.err, errImpostor):
 		return refusal("what answers at "+v.reply.Host+" is not Google's metadata server"+ownName(v.reply), elsewhere)
 	case v.reply.OK():
-		return refusal(v.err.Error(), "")
+		return cloudhttp.Diagnosis{Problem: v.err.Error()}
 	case v.reply.Status == http.StatusNotFound:
 		return refusal("no service account is attached to the instance", "attach one that may read registries; "+elsewhere)
 	case v.reply.Status == http.StatusForbidden:

@@ -53,6 +53,8 @@ type provider struct {
 	endpoints *endpoints
 }
 
+var _ credential.NodeIdentifier = (*provider)(nil)
+
 // Answer decides by the host whether a registry is Google's, and by the request
 // and the settings with whose identity a token is asked for. A token is good
 // for every registry that its owner may read, so the Source does not depend on
@@ -152,4 +154,17 @@ func (p *provider) password(request credential.Request) (credential.Source, erro
 		image:    request.Registry.Canonical() + "/" + request.Image.Repository,
 		document: &dockerConfig{server: server, byURL: p.flow == flowConfigURL},
 	}, nil
+}
+
+// NodeIdentity returns the source of the node's token, in the flow that has one.
+func (p *provider) NodeIdentity() (credential.TokenSource, error) {
+	if p.flow != flowToken {
+		return nil, nil
+	}
+	source, err := p.asNode()
+	if err != nil {
+		return nil, err
+	}
+	_, token, _ := credential.TokenOf(source)
+	return token, nil
 }

@@ -66,12 +66,6 @@ func (s service) useless(r cloudhttp.Reply, err error) *credential.Failure {
 	return r.Useless(s.Service, requestID(r), s.caller, err)
 }
 
-// onNode is the failure of a file on the node that cannot be used, with the
-// setting that names it. The caller completes the evidence.
-func onNode(what, setting string, err error) *credential.Failure {
-	return &credential.Failure{Problem: what + ", which " + setting + " names, cannot be read: " + err.Error(), Err: err, Permanent: true}
-}
-
 // refusal is what a service of IBM's says when it refuses something: IAM's tokens
 // in one form, and everything else in another.
 type refusal struct {

@@ -92,7 +92,7 @@ func TestWhatAServiceRefuses(t *testing.T) {
 		"a fault":                 {pod, answered(stagePod, publicHost, 503, ``), false, "IAM has a fault", "after a pause", "status 503"},
 		"no address":              {pod, unanswered(stagePod, publicHost, unknown), false, "iam.cloud.ibm.com has no address in DNS", "private DNS zones", "no such host"},
 		"half a refusal":          {pod, unanswered(stagePod, publicHost, io.ErrUnexpectedEOF), false, "broke off", "between the node and IAM", "EOF"},
-		"too much":                {pod, unanswered(stagePod, publicHost, cloudhttp.ErrTooLarge), true, "larger than 1 MiB", "in place of IAM", "iam cr-token"},
+		"too much":                {pod, unanswered(stagePod, publicHost, cloudhttp.ErrTooLarge), false, "larger than 1 MiB", "in place of IAM", "iam cr-token"},
 		"an impostor":             {pod, unanswered(stagePod, publicHost, x509.UnknownAuthorityError{}), true, "of an authority that this node does not trust", "--ca-file", "unknown authority"},
 		"slow":                    {pod, unanswered(stagePod, publicHost, &cloudhttp.SilenceError{Step: cloudhttp.Waiting, After: time.Second}), false, "IAM accepted the connection and did not answer in time", "after a pause", "no answer within 1s"},
 		"stopped":                 {pod, unanswered(stagePod, publicHost, context.Canceled), false, "stopped before IAM answered", "", "canceled"},
@@ -118,7 +118,7 @@ func TestWhatAServiceRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			failure := tc.service.failure(tc.reply)
-			wantFailure(t, failure, tc.permanent, tc.problem, tc.advice, tc.evidence)
+			plugintest.WantFailure(t, failure, tc.permanent, tc.problem, tc.advice, tc.evidence)
 			if text := failure.Error(); redact.Line(text) != text || strings.ContainsAny(text, "<>\n") {
 				t.Errorf("shown is %q of %q", redact.Line(text), text)
 			}
@@ -133,7 +133,7 @@ func TestAPodsTokenThatIAMDoesNotTake(t *testing.T) {
 	pod.Audiences = []string{"iam"}
 	service := (&podToken{pod: &pod, profile: one, endpoints: &endpoints{iam: []string{publicHost}}}).service()
 	failure := service.failure(answered(stagePod, publicHost, 400, iamSays("BXNIM0407E", "Provided token is invalid.", "")))
-	wantFailure(t, failure, true, "IAM does not take the token", "clusters of IKS and ROKS alone, and tokens of an hour at most", "BXNIM0407E")
+	plugintest.WantFailure(t, failure, true, "IAM does not take the token", "clusters of IKS and ROKS alone, and tokens of an hour at most", "BXNIM0407E")
 }
 
 // What IAM asks to be left alone for is kept.

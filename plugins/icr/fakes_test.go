@@ -2,7 +2,6 @@ package icr
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -114,11 +113,6 @@ func (getter) Renew(context.Context, credential.TokenSource, credential.Token) (
 	return credential.Token{}, errors.New("nothing to renew")
 }
 
-// jwtOf is a JSON Web Token of claims.
-func jwtOf(claims string) string {
-	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-}
-
 func testPod(t testing.TB) *serviceaccount.Token { return plugintest.Pod(t, "sa", "uid-1", "pod-1") }
 
 // write writes a file that is trusted.
@@ -143,40 +137,6 @@ func load(t testing.TB, args ...string) *plugin.Cloud {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func wantForm(t *testing.T, got url.Values, want map[string]string) {
-	t.Helper()
-	for name, value := range want {
-		if len(got[name]) != 1 || got.Get(name) != value {
-			t.Errorf("%s is %q, want %q", name, got[name], value)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("sent %q", got)
-	}
-}
-
-// wantFailure fails the test unless an error is a failure of these parts: what
-// its problem, its advice and its evidence have in them. Empty means that there
-// is nothing.
-func wantFailure(t *testing.T, err error, permanent bool, problem, advice, evidence string) {
-	t.Helper()
-	failure, ok := errors.AsType[*credential.Failure](err)
-	if !ok {
-		t.Fatalf("got %v", err)
-	}
-	if failure.Permanent != permanent || failure.Err == nil {
-		t.Errorf("permanent %t, caused by %v", failure.Permanent, failure.Err)
-	}
-	for _, part := range [][2]string{{failure.Problem, problem}, {failure.Advice, advice}, {failure.Evidence, evidence}} {
-		if !strings.Contains(part[0], part[1]) || part[1] == "" && part[0] != "" {
-			t.Errorf("got %q, want %q, in %v", part[0], part[1], err)
-		}
-	}
-	if length := len(err.Error()); length > 600 {
-		t.Errorf("%d characters: %v", length, err)
-	}
 }
 
 // wantLife fails the test unless a token has so long to live.

@@ -36,7 +36,7 @@ func (s *keyToken) Key() credential.Key {
 func (s *keyToken) Fetch(ctx context.Context, _ credential.Getter) (credential.Token, error) {
 	key, err := readKey(s.file)
 	if err != nil {
-		failure := onNode("the API key", "apiKeyFile", err)
+		failure := file.Failure("the API key", "apiKeyFile", file.Unread, err)
 		failure.Evidence = stageFile + "; as " + s.identity()
 		return credential.Token{}, failure
 	}

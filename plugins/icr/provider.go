@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"regcred/shared/credential"
+	"regcred/shared/file"
 	"regcred/shared/plugin"
 	"regcred/shared/serviceaccount"
 )
@@ -40,9 +41,11 @@ type provider struct {
 	scope     serviceaccount.Scope
 	endpoints *endpoints
 	node      credential.TokenSource
-	profile   profile           // of pods whose service account names none
-	logins    map[string]*login // by host
+	profile   profile                // of pods whose service account names none
+	logins    map[string]*file.Login // by host
 }
+
+var _ credential.NodeIdentifier = (*provider)(nil)
 
 // Answer decides by the host whether a registry is IBM's, and by the request and
 // the settings with whose identity IAM is asked. Its token is good for all
@@ -90,10 +93,13 @@ func (p *provider) asNode(request credential.Request) (credential.Source, error)
 	switch {
 	case login == nil:
 		return credential.Login(tokenUser, p.node), nil
-	case written.Host() != login.host || !written.DefaultPort():
+	case written.Host() != login.Host || !written.DefaultPort():
 		// A password is handed out as it is, so who is asked is whom it is of.
-		return nil, fmt.Errorf("the login of %s is for that host alone, and is not sent to one that stands for it", login.host)
+		return nil, fmt.Errorf("the login of %s is for that host alone, and is not sent to one that stands for it", login.Host)
 	default:
 		return login, nil
 	}
 }
+
+// NodeIdentity returns the source of the node's token of IAM.
+func (p *provider) NodeIdentity() (credential.TokenSource, error) { return p.node, nil }

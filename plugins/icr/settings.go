@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"regcred/shared/credential"
+	"regcred/shared/file"
 	"regcred/shared/image"
 	"regcred/shared/plugin"
 	"regcred/shared/settings"
@@ -94,7 +95,7 @@ func (s *Settings) Provider(run plugin.Run) (credential.Provider, error) {
 		fallback:  s.NodeFallback,
 		scope:     s.IdentityScope,
 		endpoints: newEndpoints(iam, s.CAFile, run.Getenv),
-		logins:    map[string]*login{},
+		logins:    map[string]*file.Login{},
 	}
 	for _, compile := range []func(*provider) error{s.compileNode, s.compilePods, s.compileLogins} {
 		if err := compile(p); err != nil {
@@ -157,7 +158,7 @@ func (s *Settings) compileLogins(p *provider) error {
 		if !filepath.IsAbs(s.EntitlementKeyFile) {
 			return fmt.Errorf("entitlementKeyFile: %w: %q", errPath, s.EntitlementKeyFile)
 		}
-		p.logins[entitledHost] = &login{entitledHost, entitledUser, s.EntitlementKeyFile, "entitlementKeyFile"}
+		p.logins[entitledHost] = &file.Login{Plugin: "icr", Host: entitledHost, Username: entitledUser, PasswordFile: s.EntitlementKeyFile, Setting: "entitlementKeyFile"}
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.Logins)) {
 		field, given := fmt.Sprintf("logins[%q]", host), s.Logins[host]
@@ -174,7 +175,7 @@ func (s *Settings) compileLogins(p *provider) error {
 		case !filepath.IsAbs(given.PasswordFile):
 			return fmt.Errorf("%s.passwordFile: %w: %q", field, errPath, given.PasswordFile)
 		}
-		p.logins[r.Host()] = &login{r.Host(), given.Username, given.PasswordFile, field + ".passwordFile"}
+		p.logins[r.Host()] = &file.Login{Plugin: "icr", Host: r.Host(), Username: given.Username, PasswordFile: given.PasswordFile, Setting: field + ".passwordFile"}
 	}
 	return nil
 }

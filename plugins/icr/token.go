@@ -1,12 +1,10 @@
 package icr
 
 import (
-	"context"
 	"time"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
-	"regcred/shared/file"
 	"regcred/shared/jwt"
 )
 
@@ -43,32 +41,4 @@ func readToken(r cloudhttp.Reply) (credential.Token, error) {
 		expires = r.OwnTime(end)
 	}
 	return credential.NewToken(answer.Token, expires)
-}
-
-// login is an API key that is handed out as it is, as a registry's password.
-type login struct{ host, username, passwordFile, setting string }
-
-// loginLife is for how long a password is used before its file is read again.
-// It has no expiry, and whoever changes it waits so long.
-const loginLife = 5 * time.Minute
-
-// String says whose password it is.
-func (s *login) String() string {
-	return s.passwordFile + " for the password of user " + s.username + " at " + s.host
-}
-
-// Key names the file, not what it says.
-func (s *login) Key() credential.Key {
-	return credential.Key{"icr", "login", s.host, s.username, s.passwordFile}
-}
-
-// Fetch reads the password.
-func (s *login) Fetch(context.Context, credential.Getter) (credential.Credential, error) {
-	password, err := file.ReadSecret(s.passwordFile)
-	if err != nil {
-		failure := onNode("the password of user "+s.username, s.setting, err)
-		failure.Evidence = stageFile
-		return credential.Credential{}, failure
-	}
-	return credential.Credential{Username: s.username, Password: password, Expires: time.Now().Add(loginLife), Caller: "user " + s.username}, nil
 }

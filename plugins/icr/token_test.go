@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"regcred/plugins/plugintest"
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 )
@@ -44,13 +45,13 @@ func TestIAM(t *testing.T) {
 			r.Header.Get("Accept") != "application/json" || r.Header.Get("Authorization") != "" {
 			t.Errorf("%s: asked %s %s with %v", name, r.Method, r.URL, r.Header)
 		}
-		wantForm(t, r.form, tc.want)
+		plugintest.WantForm(t, r.form, tc.want)
 	}
 }
 
 func TestAssumedProfiles(t *testing.T) {
-	by := jwtOf(`{"iam_id":"iam-ServiceId-1","account":{"bss":"home"}}`)
-	assumed := jwtOf(`{"iam_id":"iam-Profile-2","account":{"bss":"partner"}}`)
+	by := plugintest.JWT(`{"iam_id":"iam-ServiceId-1","account":{"bss":"home"}}`)
+	assumed := plugintest.JWT(`{"iam_id":"iam-Profile-2","account":{"bss":"partner"}}`)
 	f := says(t, answer{200, `{"access_token":"` + by + `","expires_in":3600}`, nil}, answer{200, `{"access_token":"` + assumed + `","expires_in":1200}`, nil})
 	e := f.endpoints()
 	token, err := (&assumedToken{two, &keyToken{write(t, "key", "k"), e}, e}).Fetch(t.Context(), getter{})
@@ -58,7 +59,7 @@ func TestAssumedProfiles(t *testing.T) {
 		t.Fatalf("got %+v, %v", token, err)
 	}
 	wantLife(t, token, 20*time.Minute)
-	wantForm(t, f.asked[1].form, map[string]string{"grant_type": "urn:ibm:params:oauth:grant-type:assume", "access_token": by, "profile_id": two})
+	plugintest.WantForm(t, f.asked[1].form, map[string]string{"grant_type": "urn:ibm:params:oauth:grant-type:assume", "access_token": by, "profile_id": two})
 }
 
 // renewing is a Getter with a token that is old, and what comes of asking for
@@ -309,7 +310,7 @@ func TestKeyFiles(t *testing.T) {
 		}
 	}
 	_, err := (&keyToken{"/absent/key", says(t).endpoints()}).Fetch(t.Context(), getter{})
-	wantFailure(t, err, true, "the API key, which apiKeyFile names, cannot be read: no such file or directory: /absent/key", "", "credentials; as the owner of the API key in /absent/key")
+	plugintest.WantFailure(t, err, true, "the API key, which apiKeyFile names, cannot be read: no such file or directory: /absent/key", "", "credentials; as the owner of the API key in /absent/key")
 }
 
 // A token has its end from whatever says it, the earliest counts, and it is the
@@ -318,7 +319,7 @@ func TestTheLifeOfAToken(t *testing.T) {
 	now := time.Now()
 	in := func(d time.Duration) int64 { return now.Add(d).Unix() }
 	at := func(d time.Duration) string { return now.Add(d).UTC().Format(time.RFC3339) }
-	jwt := func(d time.Duration) string { return jwtOf(fmt.Sprintf(`{"exp":%d}`, in(d))) }
+	jwt := func(d time.Duration) string { return plugintest.JWT(fmt.Sprintf(`{"exp":%d}`, in(d))) }
 	for name, tc := range map[string]struct {
 		body string
 		date time.Time
@@ -393,21 +394,10 @@ func TestTheCaller(t *testing.T) {
 		`"iam_id":5`:          asked,
 		`"sub":"ServiceId-1"`: asked,
 	} {
-		f := says(t, answer{200, `{"access_token":"` + jwtOf("{"+claims+"}") + `","expires_in":3600}`, nil})
+		f := says(t, answer{200, `{"access_token":"` + plugintest.JWT("{"+claims+"}") + `","expires_in":3600}`, nil})
 		token, err := (&podToken{pod: testPod(t), profile: one, endpoints: f.endpoints()}).Fetch(t.Context(), getter{})
 		if err != nil || token.Caller != want {
 			t.Errorf("%s: got %q, %v", claims, token.Caller, err)
 		}
 	}
-}
-
-func TestLogin(t *testing.T) {
-	s := &login{"us.icr.io", "iamapikey", write(t, "password", "p4ss:word\r\n"), `logins["us.icr.io"].passwordFile`}
-	c, err := s.Fetch(t.Context(), getter{})
-	if err != nil || c.Username != "iamapikey" || c.Password.Reveal() != "p4ss:word" || (time.Until(c.Expires)-5*time.Minute).Abs() > 5*time.Second || c.Caller != "user iamapikey" {
-		t.Errorf("got %+v, %v", c, err)
-	}
-	s.passwordFile = "/absent/password"
-	_, err = s.Fetch(t.Context(), getter{})
-	wantFailure(t, err, true, `the password of user iamapikey, which logins["us.icr.io"].passwordFile names, cannot be read: no such file or directory: /absent/password`, "", "credentials")
 }

@@ -122,7 +122,7 @@ func explainExchange(r cloudhttp.Reply, err error, pod *serviceaccount.Token, no
 	return explain(r, err, cloudhttp.Service{Name: "the identity domain"}, node, func(said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch {
 		case clockOff(said):
-			return cloudhttp.Diagnosis{Problem: "the identity domain does not accept the signature", Advice: "check the node's clock"}
+			return cloudhttp.Diagnosis{Problem: "the identity domain does not accept the node's signature, by its time", Advice: "check the node's clock"}
 		case r.Unauthorized() || r.Status == http.StatusForbidden || said.Code == "invalid_client" || said.Code == "unauthorized_client":
 			return cloudhttp.Diagnosis{Problem: "the identity domain does not let the node ask", Advice: "a policy has to say: allow dynamic-group GROUP to {GET_RPST} in tenancy, for a group that matches the node"}
 		default:
@@ -139,7 +139,7 @@ func (s *registryToken) explainToken(r cloudhttp.Reply, err error, caller string
 	return explain(r, err, cloudhttp.Service{Name: "the registry's token service"}, cmp.Or(caller, s.principal.String()), func(said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch {
 		case clockOff(said):
-			return cloudhttp.Diagnosis{Problem: "the registry does not accept the signature", Advice: "check the node's clock"}
+			return cloudhttp.Diagnosis{Problem: "the registry does not accept the node's signature, by its time", Advice: "check the node's clock"}
 		case r.Unauthorized():
 			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key"}
 		case r.Status == http.StatusForbidden || said.Code == "NotAuthorizedOrNotFound":

@@ -83,7 +83,7 @@ func parseKey(text credential.Secret, passphrase string) (*rsa.PrivateKey, error
 	case err == nil:
 		return private, nil
 	case strings.Contains(text.Reveal(), "ENCRYPTED"):
-		return nil, errors.New("not a private key in PEM, or of another passphrase")
+		return nil, errors.New("not a private key in PEM, or of another passphrase than this")
 	default:
 		return nil, errors.New("not a private RSA key in PEM")
 	}

@@ -9,6 +9,7 @@ import (
 
 	_ "regcred/plugins/ocir/quiet" // before the SDK
 	"regcred/shared/credential"
+	"regcred/shared/file"
 	"regcred/shared/plugin"
 	"regcred/shared/serviceaccount"
 )
@@ -68,8 +69,10 @@ type provider struct {
 	tokenPath    string
 	hosts        map[string]bool // by the canonical form
 	realmDomains []string
-	logins       map[string]*login // by the canonical form
+	logins       map[string]*file.Login // by the canonical form
 }
+
+var _ credential.NodeIdentifier = (*provider)(nil)
 
 // Answer decides by the host whether a registry is Oracle's, and by the request
 // and the settings with whose identity it is asked.
@@ -167,9 +170,9 @@ func (p *provider) checkIdentity(identity string) error {
 
 // login returns the source of a user's auth token. A password is handed out as it
 // is, so who is asked is whom it is of.
-func (p *provider) login(l *login, request credential.Request) (credential.Source, error) {
-	if request.Image.Registry.Canonical() != l.host {
-		return nil, fmt.Errorf("the login of %s in logins is for that host alone, and is not sent to one that stands for it", l.host)
+func (p *provider) login(l *file.Login, request credential.Request) (credential.Source, error) {
+	if request.Image.Registry.Canonical() != l.Host {
+		return nil, fmt.Errorf("the login of %s in logins is for that host alone, and is not sent to one that stands for it", l.Host)
 	}
 	return l, nil
 }
@@ -181,3 +184,6 @@ func (p *provider) pull(principal principal, registry registry, request credenti
 	}
 	return source
 }
+
+// NodeIdentity returns the source of the node's principal.
+func (p *provider) NodeIdentity() (credential.TokenSource, error) { return p.node.TokenSource, nil }

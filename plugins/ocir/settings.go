@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"regcred/shared/credential"
+	"regcred/shared/file"
 	"regcred/shared/image"
 	"regcred/shared/plugin"
 	"regcred/shared/settings"
@@ -253,20 +254,19 @@ func (s *Settings) compileHosts(p *provider, _ func(string) string) error {
 
 // compileLogins reads users' auth tokens.
 func (s *Settings) compileLogins(p *provider, _ func(string) string) error {
-	p.logins = map[string]*login{}
+	p.logins = map[string]*file.Login{}
 	for _, host := range slices.Sorted(maps.Keys(s.Logins)) {
+		field, given := fmt.Sprintf("logins[%q]", host), s.Logins[host]
 		r, err := image.ParseRegistry(host)
-		if err != nil {
-			return fmt.Errorf("logins[%q]: %w", host, err)
-		}
-		given := s.Logins[host]
 		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", field, err)
 		case !strings.Contains(given.Username, "/") || strings.ContainsAny(given.Username, ":\r\n"):
-			return fmt.Errorf("logins[%q].username: not NAMESPACE/USER", host)
+			return fmt.Errorf("%s.username: not NAMESPACE/USER", field)
 		case !filepath.IsAbs(given.PasswordFile):
-			return fmt.Errorf("logins[%q].passwordFile: not an absolute path: %q", host, given.PasswordFile)
+			return fmt.Errorf("%s.passwordFile: not an absolute path: %q", field, given.PasswordFile)
 		}
-		p.logins[r.Canonical()] = &login{r.Canonical(), given.Username, given.PasswordFile}
+		p.logins[r.Canonical()] = &file.Login{Plugin: "ocir", Host: r.Canonical(), Username: given.Username, PasswordFile: given.PasswordFile, Setting: field + ".passwordFile"}
 	}
 	return nil
 }

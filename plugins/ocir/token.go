@@ -10,7 +10,6 @@ import (
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
-	"regcred/shared/file"
 	"regcred/shared/serviceaccount"
 )
 
@@ -117,8 +116,13 @@ func (s *pull) String() string {
 	return s.token.String()
 }
 
+// Key has the place in it too where that decides who is asked.
 func (s *pull) Key() credential.Key {
-	return slices.Concat(credential.Key{"ocir", "pull", s.repository}, s.token.Key())
+	key := slices.Concat(credential.Key{"ocir", "pull", s.repository}, s.token.Key())
+	if node := s.token.principal.node; node != nil {
+		key = append(key, node.Key()...)
+	}
+	return key
 }
 
 // Fetch asks the registry, unless it is of another realm: nothing is signed for
@@ -221,28 +225,4 @@ func (anonymous) Key() credential.Key { return credential.Key{"ocir", "anonymous
 // Fetch returns the anonymous credential.
 func (anonymous) Fetch(context.Context, credential.Getter) (credential.Credential, error) {
 	return credential.Anonymous(time.Now().Add(anonymousLife)), nil
-}
-
-// login is a user's auth token: a password for one registry, which is handed
-// out as it is.
-type login struct{ host, username, passwordFile string }
-
-// loginLife is for how long a password is used before its file is read again.
-// It has no expiry, and whoever changes it waits so long.
-const loginLife = 5 * time.Minute
-
-func (s *login) String() string { return s.host + " as user " + s.username }
-
-// Key names the file, not what it says.
-func (s *login) Key() credential.Key {
-	return credential.Key{"ocir", "login", s.host, s.username, s.passwordFile}
-}
-
-// Fetch reads the password.
-func (s *login) Fetch(context.Context, credential.Getter) (credential.Credential, error) {
-	password, err := file.ReadSecret(s.passwordFile)
-	if err != nil {
-		return credential.Credential{}, &credential.Failure{Problem: "auth token of user " + s.username + ": " + err.Error(), Evidence: "credentials; as user " + s.username, Err: err, Permanent: true}
-	}
-	return credential.Credential{Username: s.username, Password: password, Expires: time.Now().Add(loginLife), Caller: "user " + s.username}, nil
 }

@@ -283,6 +283,13 @@ func TestLogins(t *testing.T) {
 	if err != nil || c.Username != "ns/jdoe" || c.Password.Reveal() != "auth-token" || len(o.calls) != 0 {
 		t.Errorf("got %+v, %v; calls %q", c, err, o.calls)
 	}
+	if err := os.Remove(password); err != nil {
+		t.Fatal(err)
+	}
+	const lost = `the password of user ns/jdoe, which logins["fra.ocir.io"].passwordFile names, cannot be read: no such file or directory: `
+	if _, err := ask(t, p, newMemory(), node(t, "fra.ocir.io/ns/app")); err == nil || !strings.Contains(err.Error(), lost+password) {
+		t.Errorf("got %v", err)
+	}
 	request := node(t, "mirror.example.com/app")
 	request.Registry = node(t, "fra.ocir.io/app").Registry
 	if _, err := p.Answer(request); err == nil || !strings.Contains(err.Error(), "for that host alone") {

@@ -1,13 +1,16 @@
 package plugintest
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"regcred/shared/credential"
+	"regcred/shared/explain"
 	"regcred/shared/plugin"
 	"regcred/shared/resolve"
 	"regcred/shared/serviceaccount"
@@ -23,8 +26,16 @@ type Contract struct {
 	// Portless means that not even HTTPS's own port may follow the host.
 	Portless bool
 
+	// Literal means that hosts are compared as they are written: in their case,
+	// and without any port but the one that is written.
+	Literal bool
+
 	// Annotations are what a service account names its identity with.
 	Annotations map[string]string
+
+	// NodeOnly means that there is no identity but the node's: a pod names none,
+	// whatever its service account says.
+	NodeOnly bool
 
 	// Args are arguments that leave the node as it is, and Secrets what
 	// is in them and in Env that nobody may see.
@@ -44,7 +55,9 @@ func Conform(t *testing.T, p plugin.Plugin, c Contract) {
 		{"IdentitiesHaveKeysOfTheirOwn", contract.keys},
 		{"APodThatNamesNobodyHasTheNodesIdentityWhereThatIsAllowed", contract.nameless},
 		{"AnAliasHasItsRegistrysSource", contract.aliases},
+		{"TheNodesIdentityHasASource", contract.nodeIdentity},
 		{"ASourceTellsNoSecret", contract.secrets},
+		{"AnExplanationSaysWhoseIdentityAnswers", contract.explained},
 		{"TheGuideNamesThePlugin", contract.guide},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.test(contract{c, p}, t) })
@@ -81,14 +94,47 @@ func (c contract) source(t *testing.T, host string, pod *serviceaccount.Token, a
 	return answer.Source
 }
 
+// askers are whom the plugin answers: the node, and a pod that has an identity
+// or may do without.
+func (c contract) askers(t *testing.T) map[string]*serviceaccount.Token {
+	pod := Pod(t, "sa", "uid-1", "pod-1")
+	if c.NodeOnly {
+		pod = PodIn(t, "kube-system", "sa", "uid-1", "pod-1")
+	}
+	return map[string]*serviceaccount.Token{"node": nil, "pod": pod}
+}
+
 // node is what the node itself is answered by.
 func (c contract) node(t *testing.T, args ...string) credential.Source {
 	t.Helper()
 	return c.source(t, c.Host, nil, nil, args...)
 }
 
+func (c contract) nodeIdentity(t *testing.T) {
+	cloud, _, err := c.plugin.Load(c.Args, Getenv(c.Env...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	identifier, ok := cloud.Provider.(credential.NodeIdentifier)
+	if !ok {
+		t.Skip("no identity of the node")
+	}
+	source, err := identifier.NodeIdentity()
+	if err != nil || source == nil {
+		t.Fatalf("%v, %v", source, err)
+	}
+	if source.String() == "" || len(source.Key()) < 2 {
+		t.Errorf("source %q, key %q", source, source.Key())
+	}
+	for _, secret := range c.Secrets {
+		if told := source.String() + strings.Join(source.Key(), " "); strings.Contains(told, secret) {
+			t.Errorf("%s is told: %s", secret, told)
+		}
+	}
+}
+
 func (c contract) repeatable(t *testing.T) {
-	for name, pod := range map[string]*serviceaccount.Token{"node": nil, "pod": Pod(t, "sa", "uid-1", "pod-1")} {
+	for name, pod := range c.askers(t) {
 		first := c.source(t, c.Host, pod, c.Annotations)
 		second := c.source(t, c.Host, pod, maps.Clone(c.Annotations))
 		if !slices.Equal(first.Key(), second.Key()) || !slices.Equal(first.Key(), first.Key()) {
@@ -118,8 +164,16 @@ func (c contract) foreign(t *testing.T) {
 }
 
 func (c contract) forms(t *testing.T) {
-	for name, pod := range map[string]*serviceaccount.Token{"node": nil, "pod": Pod(t, "sa", "uid-1", "pod-1")} {
+	for name, pod := range c.askers(t) {
 		want := c.source(t, c.Host, pod, c.Annotations).Key()
+		if c.Literal {
+			for _, other := range []string{strings.ToUpper(c.Host), c.Host + ":443"} {
+				if answer, err := c.ask(t, other, pod, c.Annotations); answer != (credential.Answer{}) || err != nil {
+					t.Errorf("%s: %s is answered as %s: %+v, %v", name, other, c.Host, answer, err)
+				}
+			}
+			continue
+		}
 		forms := []string{strings.ToUpper(c.Host)}
 		if !c.Portless {
 			forms = append(forms, c.Host+":443", strings.ToUpper(c.Host)+":443")
@@ -136,11 +190,20 @@ func (c contract) keys(t *testing.T) {
 	const byPod = "--identity-scope=pod"
 	first := Pod(t, "sa", "uid-1", "pod-1")
 	sibling := Pod(t, "sa", "uid-1", "pod-2")
+	if c.NodeOnly {
+		first, sibling = PodIn(t, "kube-system", "sa", "uid-1", "pod-1"), PodIn(t, "kube-system", "sa", "uid-1", "pod-2")
+	}
 	key := func(pod *serviceaccount.Token, args ...string) string {
 		return fmt.Sprintf("%q", c.source(t, c.Host, pod, c.Annotations, args...).Key())
 	}
 	if key(first) != key(sibling) {
 		t.Error("pods of a service account have keys of their own")
+	}
+	if c.NodeOnly {
+		if key(PodIn(t, "kube-system", "sa", "uid-1", "pod-1"), byPod) != key(nil) {
+			t.Error("a pod has a key of its own")
+		}
+		return
 	}
 	if key(nil) != fmt.Sprintf("%q", c.node(t).Key()) {
 		t.Error("annotations without a token make another key")
@@ -185,6 +248,12 @@ func (c contract) nameless(t *testing.T) {
 		case !test.asNode && (err == nil || !strings.Contains(err.Error(), test.pod.String()) || !strings.Contains(err.Error(), "--node-fallback")):
 			t.Errorf("%v, %s: %v, %v, want it refused", test.args, test.pod, answer.Source, err)
 		}
+		if c.NodeOnly {
+			if answer, err := c.ask(t, c.Host, test.pod, map[string]string{"identity": "another"}, test.args...); (err == nil) != test.asNode || (answer.Source != nil) != test.asNode {
+				t.Errorf("%v, %s with an annotation: %v, %v", test.args, test.pod, answer.Source, err)
+			}
+			continue
+		}
 		// Who names an identity has that one, whatever is allowed to others.
 		if named := c.source(t, c.Host, test.pod, c.Annotations, test.args...); slices.Equal(named.Key(), node) {
 			t.Errorf("%v, %s names an identity and has the node's", test.args, test.pod)
@@ -195,7 +264,7 @@ func (c contract) nameless(t *testing.T) {
 func (c contract) aliases(t *testing.T) {
 	const mirror = "mirror.example.com"
 	alias := []string{"--alias", mirror + "=" + c.Host}
-	for name, pod := range map[string]*serviceaccount.Token{"node": nil, "pod": Pod(t, "sa", "uid-1", "pod-1")} {
+	for name, pod := range c.askers(t) {
 		want := c.source(t, c.Host, pod, c.Annotations).Key()
 		if got := c.source(t, mirror, pod, c.Annotations, alias...).Key(); !slices.Equal(got, want) {
 			t.Errorf("%s: an alias has key %q, want %q", name, got, want)
@@ -214,7 +283,7 @@ func (c contract) aliases(t *testing.T) {
 }
 
 func (c contract) secrets(t *testing.T) {
-	pod := Pod(t, "sa", "uid-1", "pod-1")
+	pod := c.askers(t)["pod"]
 	secrets := append([]string{pod.Reveal()}, c.Secrets...)
 	for name, source := range map[string]credential.Source{"node": c.node(t), "pod": c.source(t, c.Host, pod, c.Annotations)} {
 		if text := source.String(); text == "" || strings.ContainsAny(text, "\r\n") {
@@ -228,6 +297,47 @@ func (c contract) secrets(t *testing.T) {
 				if strings.Contains(text, secret) {
 					t.Errorf("%s: secret %d is in %s", name, i, what)
 				}
+			}
+		}
+	}
+}
+
+// explained is what a person is told of whose identity answers.
+func (c contract) explained(t *testing.T) {
+	named, nameless := Pod(t, "sa", "uid-1", "pod-1"), PodIn(t, "shop", "web", "uid-2", "pod-2")
+	secrets := append([]string{named.Reveal(), nameless.Reveal()}, c.Secrets...)
+	for _, test := range []struct {
+		name        string
+		pod         *serviceaccount.Token
+		annotations map[string]string
+		args        []string
+		want        explain.Identity
+		why         string
+	}{
+		{"the node", nil, nil, nil, explain.Node, "no service account token"},
+		{"a pod", named, c.Annotations, nil, explain.Pod, "prod/sa names an identity"},
+		{"a pod, pods being kept apart", named, c.Annotations, []string{"--identity-scope=pod"}, explain.Pod, "prod/sa names an identity"},
+		{"a pod that names none", nameless, nil, nil, "", ""},
+		{"a pod that may have the node's", nameless, nil, []string{"--node-fallback=shop"}, explain.Node, "--node-fallback=shop"},
+	} {
+		if c.NodeOnly && test.want == explain.Pod {
+			continue
+		}
+		cloud, _, err := c.plugin.Load(slices.Concat(c.Args, test.args, []string{"--cache-dir="}), Getenv(c.Env...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := explain.Request(c.plugin.Name, cloud, Request(t, c.Host+"/team/app", test.pod, test.annotations), time.Now())
+		if e.Identity != test.want || !strings.Contains(e.Why, test.why) || (e.Refused != "") != (test.want == "") || (e.Source != "") != (test.want != "") {
+			t.Errorf("%s: %+v", test.name, e)
+		}
+		data, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, secret := range secrets {
+			if text := string(data) + e.Text(time.Now()); strings.Contains(text, secret) {
+				t.Errorf("%s: secret %d is in %s", test.name, i, text)
 			}
 		}
 	}

@@ -114,15 +114,23 @@ func (c *Cache) Get(ctx context.Context, source credential.Source) (Result, erro
 		}
 		return Result{Credential: a.item.token().Login(username), Hit: a.hit, Age: a.age}, nil
 	}
-	l := c.lookup(credentials, source, source.Key(), func(ctx context.Context) (item, error) {
-		got, err := source.Fetch(ctx, c)
-		return itemOfCredential(got), err
-	})
-	a, err := l.get(ctx)
+	a, err := c.lookupCredential(source).get(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	return Result{Credential: a.item.credential(), Hit: a.hit, Age: a.age}, nil
+}
+
+// Ask returns the credential of a source that is asked in every run. Tokens on
+// the way to it come from the cache where they can.
+func (c *Cache) Ask(ctx context.Context, source credential.Source) (Result, error) {
+	ctx, stop := c.interruptible(ctx)
+	defer stop()
+	a, err := c.lookupCredential(source).fetch(ctx, nil, entry{})
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Credential: a.item.credential()}, nil
 }
 
 // Token returns the token of a source, from the cache where it can.
@@ -142,6 +150,13 @@ func (c *Cache) Renew(ctx context.Context, source credential.TokenSource, refuse
 		return credential.Token{}, err
 	}
 	return a.item.token(), nil
+}
+
+func (c *Cache) lookupCredential(source credential.Source) *lookup {
+	return c.lookup(credentials, source, source.Key(), func(ctx context.Context) (item, error) {
+		got, err := source.Fetch(ctx, c)
+		return itemOfCredential(got), err
+	})
 }
 
 func (c *Cache) lookupToken(source credential.TokenSource) *lookup {

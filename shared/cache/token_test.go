@@ -33,6 +33,40 @@ func TestATokenIsCachedWithItsCaller(t *testing.T) {
 	}
 }
 
+// via is a Source that is asked with tokens of another.
+type via struct {
+	*fakeCloud
+	token credential.TokenSource
+}
+
+func (a via) Fetch(ctx context.Context, getter credential.Getter) (credential.Credential, error) {
+	token, err := getter.Token(ctx, a.token)
+	if err != nil {
+		return credential.Credential{}, err
+	}
+	got, err := a.fakeCloud.Fetch(ctx, getter)
+	got.Username = token.Value.Reveal()
+	return got, err
+}
+
+// What Ask answers is new in every call, and what is on the way to it is not.
+func TestAskKeepsTheTokensOnTheWay(t *testing.T) {
+	clock := newClock()
+	cache, _ := newTestCache(t, clock)
+	a := via{issuing(clock, time.Hour), issuingTokens(clock, time.Hour)}
+	for _, want := range []string{"token-1", "token-2"} {
+		got, err := cache.Ask(t.Context(), a)
+		if err != nil || got.Password.Reveal() != want || got.Username != "token-1" || got.Hit || !got.Refresh.After(start) {
+			t.Errorf("got %+v, %v; want %s", got, err, want)
+		}
+	}
+	// One that must not be handed out is not.
+	a.fetch = func(int) (credential.Credential, error) { return credential.Credential{Username: "user"}, nil }
+	if got, err := cache.Ask(t.Context(), a); err == nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestATokenIsNeverServedAsALogin(t *testing.T) {
 	clock := newClock()
 	cache, dir := newTestCache(t, clock)

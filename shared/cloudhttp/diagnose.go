@@ -61,7 +61,7 @@ func (r Reply) Diagnose(s Service) (Diagnosis, bool) {
 	case r.Status >= 300 && r.Status < 400:
 		return impostor(s, r.Host+" redirects elsewhere, which is not followed"), true
 	case r.Status >= 200 && r.Status < 300:
-		return impostor(s, "the answer of "+r.Host+" makes no sense"), true
+		return senseless(s, "the answer of "+r.Host+" makes no sense"), true
 	case r.Status >= 400 && s.Own == nil && r.isPage():
 		return impostor(s, r.Host+" answers with a page for people"), true
 	}
@@ -72,6 +72,14 @@ const pause = "the next attempt is made after a pause"
 
 func impostor(s Service, problem string) Diagnosis {
 	return Diagnosis{problem, "something else may answer in place of " + s.Name + ": check proxies and endpoints", true}
+}
+
+// senseless is about a success that is of no use. It may be as well of a service
+// that is in order again in a moment.
+func senseless(s Service, problem string) Diagnosis {
+	d := impostor(s, problem)
+	d.Permanent = false
+	return d
 }
 
 // isPage reports whether an answer is HTML, as of a portal or a proxy.
@@ -109,7 +117,7 @@ func (r Reply) diagnoseWay(s Service) Diagnosis {
 	case errors.Is(r.Err, syscall.ECONNREFUSED):
 		return Diagnosis{"nothing listens at " + r.Host, "check the node's route, firewall and proxy for " + host, false}
 	case errors.Is(r.Err, ErrTooLarge):
-		return impostor(s, "the answer of "+r.Host+" is larger than 1 MiB")
+		return senseless(s, "the answer of "+r.Host+" is larger than 1 MiB")
 	case errors.As(r.Err, &silence) && silence.Step >= Waiting:
 		return Diagnosis{s.Name + " accepted the connection and did not answer in time", pause, false}
 	case speaksNoHTTP(r.Err):
@@ -238,7 +246,7 @@ func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 // of use, as err says. ID is what the service knows the request by, or empty.
 func (r Reply) Useless(s Service, id, caller string, err error) *credential.Failure {
 	d, _ := r.Diagnose(s) // which says that the answer makes no sense
-	d.Problem, d.Permanent = err.Error(), false
+	d.Problem = err.Error()
 	if errors.Is(err, credential.ErrExpired) {
 		d.Advice = "check the node's clock"
 	}

@@ -86,7 +86,7 @@ func TestDiagnosisOfErrors(t *testing.T) {
 		"stalled":               {&SilenceError{Reading, time.Second}, apiService, "did not answer in time", "next attempt", false},
 		"no handshake":          {&SilenceError{Handshake, time.Second}, apiService, "did not finish the TLS handshake", "firewall", false},
 		"broke off":             {brokenOff{io.ErrUnexpectedEOF}, apiService, "broke off", "between the node and the API", false},
-		"too large":             {ErrTooLarge, apiService, "larger than 1 MiB", "something else may answer in place of the API", true},
+		"too large":             {ErrTooLarge, apiService, "larger than 1 MiB", "something else may answer in place of the API", false},
 		"a proxy that forbids":  {proxyError{"proxy:3128", 403}, apiService, "the proxy proxy:3128 does not connect to api.test (status 403)", "NO_PROXY", true},
 		"a proxy that asks who": {proxyError{"proxy:3128", 407}, apiService, "status 407", "user name and password", true},
 		"a proxy with a fault":  {proxyError{"proxy:3128", 502}, apiService, "status 502", "check the proxy", false},
@@ -122,7 +122,7 @@ func TestDiagnosisOfAnswers(t *testing.T) {
 		"throttled":   {429, "", "the API throttles requests", false},
 		"fault":       {503, "text/html", "the API has a fault", false},
 		"redirected":  {302, "", "api.test redirects elsewhere", true},
-		"nonsense":    {200, "text/html", "the answer of api.test makes no sense", true},
+		"nonsense":    {200, "text/html", "the answer of api.test makes no sense", false},
 		"a portal":    {403, "text/html; charset=utf-8", "api.test answers with a page for people", true},
 		"its refusal": {403, "application/json", "", false},
 	} {

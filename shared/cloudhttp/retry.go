@@ -23,6 +23,9 @@ type policy struct {
 	// wait itself is anything between half of the bound and all of it, so
 	// that nodes which failed together do not come back together.
 	first, longest time.Duration
+
+	// local means that the services are on the node's own link.
+	local bool
 }
 
 func (p policy) with(patience Patience) policy {
@@ -31,7 +34,7 @@ func (p policy) with(patience Patience) policy {
 }
 
 var (
-	metadataPolicy = policy{first: 100 * time.Millisecond, longest: 2 * time.Second}
+	metadataPolicy = policy{first: 100 * time.Millisecond, longest: 2 * time.Second, local: true}
 	apiPolicy      = policy{first: 200 * time.Millisecond, longest: 5 * time.Second}
 )
 
@@ -93,7 +96,7 @@ func (r *retrier) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		begin := time.Now()
 		response, err := r.attempt(request, timeout)
-		logAttempt(request, attempt, time.Since(begin), response, err)
+		r.observe(request, attempt, time.Since(begin), response, err)
 		if last || !r.retryable(request, attempt, response, err) {
 			return response, err
 		}
@@ -279,11 +282,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // RetryAfter returns what a Retry-After header asks for, in seconds or as a
-// date, or zero.
+// date, or zero. More than some decades are as good as these.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	value := header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(seconds) * time.Second // the largest number for what is out of range
 	}
 	if date, err := http.ParseTime(value); err == nil {
 		return max(0, date.Sub(now))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -333,7 +334,10 @@ func TestRetryAfter(t *testing.T) {
 		"7":                             7 * time.Second,
 		"-7":                            0,
 		"soon":                          0,
-		"99999999999":                   0,
+		"2147483647":                    math.MaxInt32 * time.Second,
+		"2147483648":                    math.MaxInt32 * time.Second,
+		"99999999999999999999999999":    math.MaxInt32 * time.Second,
+		"7 s":                           0,
 		"Wed, 01 Jul 2026 12:00:30 GMT": 30 * time.Second,
 		"Wed, 01 Jul 2026 11:00:00 GMT": 0,
 	} {
@@ -428,5 +432,31 @@ func TestMetadataServicesAreNotAskedTwiceForWhatIsNotThere(t *testing.T) {
 	s, calls := server(t, nil, 404)
 	if response, err := New(Options{}).Metadata().Get(s.URL); err != nil || response.StatusCode != http.StatusNotFound || calls.Load() != 1 {
 		t.Errorf("got %v, %v after %d calls", response, err, calls.Load())
+	}
+}
+
+func TestWhoeverObservesIsToldOfEachAttempt(t *testing.T) {
+	date := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s, _ := server(t, http.Header{"Date": {date.Format(http.TimeFormat)}}, 503, 200)
+	var seen []Attempt
+	ctx := WithObserver(t.Context(), func(a Attempt) { seen = append(seen, a) })
+	if _, err := post(ctx, t, New(Options{}).Metadata(), s.URL); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	deadline, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := post(deadline, t, apiClient(), s.URL); err == nil {
+		t.Fatal("an answer from nobody")
+	}
+	if len(seen) < 3 {
+		t.Fatalf("saw %+v", seen)
+	}
+	for i, want := range []Attempt{{Metadata: true, Number: 1, Status: 503}, {Metadata: true, Number: 2, Status: 200}, {Number: 1}} {
+		got := seen[i]
+		if got.Metadata != want.Metadata || got.Number != want.Number || got.Status != want.Status || got.Host != strings.TrimPrefix(s.URL, "http://") ||
+			(got.Err == nil) != (want.Status != 0) || got.Date.Equal(date) != (want.Status != 0) || time.Since(got.Received) > time.Minute {
+			t.Errorf("attempt %d: %+v, want %+v", i, got, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ package credential
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"regcred/shared/image"
@@ -44,6 +45,17 @@ func (c Credential) IsAnonymous() bool { return c.Username == "" && c.Password.E
 // what (cloud, settings, registry scope, identity) must be in it. It is kept
 // in the cache in the clear, so no secret may be.
 type Key []string
+
+// Contains reports whether part is in the key, one piece after the other. What a
+// credential depends on includes what its tokens depend on and whose it is.
+func (k Key) Contains(part Key) bool {
+	for i := range k {
+		if len(part) > 0 && len(k)-i >= len(part) && slices.Equal(k[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
+}
 
 // Source is one way to obtain one credential.
 type Source interface {
@@ -106,6 +118,14 @@ type Provider interface {
 	Answer(Request) (Answer, error)
 }
 
+// NodeIdentifier is a Provider that can be asked for the node's identity by
+// itself: what the node proves at any of the cloud's registries.
+type NodeIdentifier interface {
+	// NodeIdentity returns the source of the token that proves it, or nil where
+	// there is none that counts. It does no I/O.
+	NodeIdentity() (TokenSource, error)
+}
+
 // Answer is how a request is answered. The zero Answer means that the registry
 // is not this cloud's.
 type Answer struct {
@@ -115,6 +135,11 @@ type Answer struct {
 	// PerImage means that the kubelet may use the credential for its own image
 	// alone, and not for every image of the registry.
 	PerImage bool
+
+	// Unkept means that the Source is asked in every run, and what it answers
+	// is not kept: it asks nobody, or reads what may change at any time. What it
+	// obtains through the Getter is kept.
+	Unkept bool
 
 	// Anonymous is the pattern of registries for which the kubelet is to go on
 	// without a credential where the registry refuses this one. Empty means

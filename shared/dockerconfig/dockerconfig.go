@@ -128,7 +128,7 @@ func ParseConfigJSON(text []byte) (*Config, error) {
 	if err := unmarshal(text, &f); err != nil {
 		return nil, err
 	}
-	return &Config{Entries: entries(f.Auths), CredHelpers: f.CredHelpers, CredsStore: f.CredsStore}, nil
+	return &Config{Entries: entries(f.Auths, fileEntry.entry), CredHelpers: f.CredHelpers, CredsStore: f.CredsStore}, nil
 }
 
 // ParseDockercfg reads .dockercfg. As for the kubelet, a config.json is one
@@ -138,7 +138,7 @@ func ParseDockercfg(text []byte) (*Config, error) {
 	if err := unmarshal(text, &auths); err != nil {
 		return nil, err
 	}
-	return &Config{Entries: entries(auths)}, nil
+	return &Config{Entries: entries(auths, fileEntry.entry)}, nil
 }
 
 // unmarshal reads names of fields in any case, as docker and the kubelet do.
@@ -153,24 +153,31 @@ func unmarshal(text []byte, into any) error {
 	return nil
 }
 
+// entry returns what an entry holds, without what it is for.
+func (f fileEntry) entry() Entry {
+	e := Entry{
+		Username: f.Username, Password: credential.NewSecret(f.Password),
+		IdentityToken: credential.NewSecret(f.IdentityToken), RegistryToken: credential.NewSecret(f.RegistryToken),
+	}
+	if f.Auth != "" {
+		var password string
+		e.Username, password, e.Err = decodeAuth(f.Auth)
+		e.Password = credential.NewSecret(password)
+	}
+	return e
+}
+
 // entries orders what a configuration holds. Keys that the kubelet does not
 // understand are left out, as it does.
-func entries(auths map[string]fileEntry) []Entry {
-	all := make([]Entry, 0, len(auths))
-	for key, f := range auths {
-		pattern, ok := patternOf(key)
+func entries[V any](held map[string]V, entry func(V) Entry) []Entry {
+	all := make([]Entry, 0, len(held))
+	for key, value := range held {
+		pattern, ok := Pattern(key)
 		if !ok {
 			continue
 		}
-		e := Entry{
-			Key: key, Pattern: pattern, Username: f.Username, Password: credential.NewSecret(f.Password),
-			IdentityToken: credential.NewSecret(f.IdentityToken), RegistryToken: credential.NewSecret(f.RegistryToken),
-		}
-		if f.Auth != "" {
-			var password string
-			e.Username, password, e.Err = decodeAuth(f.Auth)
-			e.Password = credential.NewSecret(password)
-		}
+		e := entry(value)
+		e.Key, e.Pattern = key, pattern
 		all = append(all, e)
 	}
 	slices.SortFunc(all, func(a, b Entry) int {
@@ -194,7 +201,7 @@ func decodeAuth(auth string) (username, password string, err error) {
 	}
 	username, password, found := strings.Cut(string(plain), ":")
 	if !found {
-		return "", "", errors.New("auth without a colon between user name and password")
+		return "", "", errors.New("auth without a colon between user name and password in it")
 	}
 	return username, password, nil
 }

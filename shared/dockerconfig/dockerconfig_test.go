@@ -36,7 +36,7 @@ func TestLogin(t *testing.T) {
 		"a password alone":         {`{"password":"secret"}`, "error: no user name and password"},
 		"auth without a password":  {`{"auth":"` + encode("jane:") + `"}`, "error: no user name and password"},
 		"auth without a user name": {`{"auth":"` + encode(":secret") + `"}`, "error: no user name and password"},
-		"auth without a colon":     {`{"auth":"` + encode("secret") + `"}`, "error: auth without a colon between user name and password"},
+		"auth without a colon":     {`{"auth":"` + encode("secret") + `"}`, "error: auth without a colon between user name and password in it"},
 		"auth that is no base64":   {`{"auth":"secret%"}`, "error: auth not in base64"},
 		"auth in another alphabet": {`{"auth":"` + strings.Replace(encode("jane:?>?>"), "/", "_", 1) + `"}`, "error: auth not in base64"},
 		"an identity token":        {`{"identitytoken":"secret"}`, "error: a token instead of a user name and password"},
@@ -199,6 +199,35 @@ func TestLookup(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Helpers are looked up as entries are, each by itself.
+func TestLookupHelpers(t *testing.T) {
+	config, err := dockerconfig.Parse([]byte(`{"auths": {"reg.example.com": {}}, "credHelpers": {
+		"reg.example.com": "host", "reg.example.com/team": "team", "*.example.com": "glob", "https://index.docker.io/v1/": "hub", "%zz": "none", "two.example.org": ""
+	}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{
+		"reg.example.com/team/app": {"team", "host", "glob"},
+		"reg.example.com/other":    {"host", "glob"},
+		"two.example.com/app":      {"glob"},
+		"two.example.org/app":      {""},
+		"docker.io/library/nginx":  {"hub"},
+		"reg.example.net/app":      nil,
+	} {
+		var got []string
+		for _, h := range config.LookupHelpers(name, dockerconfig.Kubelet) {
+			got = append(got, h.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	if all := config.Helpers(); len(all) != 5 || all[0].Key != "two.example.org" || all[4].Pattern != "*.example.com" {
+		t.Errorf("got %+v", all)
 	}
 }
 

@@ -22,8 +22,8 @@ const (
 	Whole
 )
 
-// hub is docker's own name for Docker Hub.
-const hub = "index.docker.io"
+// Hub is docker's own name for Docker Hub.
+const Hub = "index.docker.io"
 
 // Lookup returns the entries that are for an image, in the order in which the
 // kubelet tries them. The image is a name such as the kubelet's: with a host,
@@ -34,8 +34,45 @@ const hub = "index.docker.io"
 // first part has neither a dot nor a port, such as localhost/app.
 func (c *Config) Lookup(name string, rule Rule) []Entry {
 	found := c.entries(func(e Entry) bool { return rule.matches(e.Pattern, name) })
-	if len(found) == 0 && isHub(name) {
-		found = c.entries(func(e Entry) bool { return rule.normalize(e.Pattern) == hub })
+	if len(found) == 0 && IsHub(name) {
+		found = c.entries(func(e Entry) bool { return rule.normalize(e.Pattern) == Hub })
+	}
+	return found
+}
+
+// InsideHelper is an environment variable of the helpers that a plugin of the
+// kubelet's runs: the helper's name. Whoever finds it leads back to where it came
+// from by running helpers, or plugins.
+const InsideHelper = "REGCRED_INSIDE_HELPER"
+
+// Helper is the program that has the logins of a registry, or of a part of one.
+type Helper struct {
+	// Key and Pattern are as an Entry's.
+	Key, Pattern string
+
+	// Name is what follows "docker-credential-".
+	Name string
+}
+
+// Helpers are the programs under "credHelpers", in the order of Entries. Docker
+// and podman take a key for a whole registry alone, which it then is here too.
+func (c *Config) Helpers() []Helper { return c.helpers(c.helperKeys().Entries) }
+
+// LookupHelpers returns the Helpers that are for an image, by the rule and in
+// the order of Lookup.
+func (c *Config) LookupHelpers(name string, rule Rule) []Helper {
+	return c.helpers(c.helperKeys().Lookup(name, rule))
+}
+
+// helperKeys are the keys of "credHelpers" as if they were those of entries.
+func (c *Config) helperKeys() *Config {
+	return &Config{Entries: entries(c.CredHelpers, func(string) Entry { return Entry{} })}
+}
+
+func (c *Config) helpers(keys []Entry) []Helper {
+	found := make([]Helper, 0, len(keys))
+	for _, e := range keys {
+		found = append(found, Helper{Key: e.Key, Pattern: e.Pattern, Name: c.CredHelpers[e.Key]})
 	}
 	return found
 }
@@ -89,10 +126,10 @@ func endsWithPart(pattern, name string) bool {
 	return !scoped || rest == "" || strings.HasPrefix(rest, "/")
 }
 
-// patternOf returns what a key is for. Schemes count for nothing, nor does the
+// Pattern returns what a key is for. Schemes count for nothing, nor does the
 // version of the registry's API as the first part of a path, nor what a URL may
 // have besides a host and a path.
-func patternOf(key string) (string, bool) {
+func Pattern(key string) (string, bool) {
 	if !strings.HasPrefix(key, "https://") && !strings.HasPrefix(key, "http://") {
 		key = "https://" + key
 	}
@@ -110,13 +147,13 @@ func patternOf(key string) (string, bool) {
 	return parsed.Host + path, true
 }
 
-// isHub reports whether the kubelet takes a name for one of Docker Hub.
-func isHub(name string) bool {
+// IsHub reports whether the kubelet takes a name for one of Docker Hub.
+func IsHub(name string) bool {
 	first, _, found := strings.Cut(name, "/")
 	switch {
 	case first == "":
 		return false
-	case !found || first == "docker.io" || first == hub:
+	case !found || first == "docker.io" || first == Hub:
 		return true
 	default:
 		return !strings.ContainsAny(first, ".:")

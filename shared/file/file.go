@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -43,6 +44,20 @@ func Read(path string) ([]byte, error) {
 		return nil, errors.New("larger than 1 MiB")
 	}
 	return text, nil
+}
+
+// Check returns what is known of a regular file that nobody could have written
+// but root and the user who runs this process, such as a program that is to be
+// run. Links are followed. Errors are as Read's.
+func Check(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, withoutName(err)
+	case !info.Mode().IsRegular():
+		return nil, errIrregular
+	}
+	return info, trust(info)
 }
 
 // Open opens a regular file, whoever could have written it, and waits for
@@ -105,6 +120,9 @@ var errIrregular = errors.New("not a regular file")
 func withoutName(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err
+	}
+	if link, ok := errors.AsType[*os.LinkError](err); ok {
+		err = link.Err
 	}
 	if irregular(err) {
 		return errIrregular

@@ -34,3 +34,13 @@ func trust(info fs.FileInfo) error {
 	}
 	return nil
 }
+
+// syncDirectory makes a change of a directory's names last.
+func syncDirectory(path string) error {
+	directory, err := os.Open(path)
+	if err != nil {
+		return withoutName(err)
+	}
+	defer func() { _ = directory.Close() }()
+	return withoutName(directory.Sync())
+}

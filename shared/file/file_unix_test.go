@@ -92,7 +92,20 @@ func TestTrust(t *testing.T) {
 			case tc.want != "" && (err == nil || err.Error() != tc.want):
 				t.Errorf("got %v, want %s", err, tc.want)
 			}
+			info, err := file.Check(path)
+			switch {
+			case tc.want == "" && (err != nil || info.Size() != 4):
+				t.Errorf("checked: got %v, %v", info, err)
+			case tc.want != "" && (err == nil || err.Error() != tc.want):
+				t.Errorf("checked: got %v, want %s", err, tc.want)
+			}
 		})
+	}
+	if _, err := file.Check(t.TempDir()); err == nil || err.Error() != "not a regular file" {
+		t.Errorf("a directory: got %v", err)
+	}
+	if _, err := file.Check(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "none") {
+		t.Errorf("nothing: got %v", err)
 	}
 }
 

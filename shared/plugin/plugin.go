@@ -30,6 +30,10 @@ type Plugin struct {
 	// plugin takes its flags as Go's own package does.
 	GoFlags bool
 
+	// Defaults changes defaults of the settings that every plugin has. Nil
+	// changes none.
+	Defaults func(*settings.Common)
+
 	// New returns settings with the plugin's own defaults. It is called
 	// more than once.
 	New func() Settings
@@ -67,6 +71,10 @@ type Invocation struct {
 	Help bool
 	// Version is "", "text" or "json".
 	Version string
+	// Explain is "", "text" or "json".
+	Explain string
+	// Check asks what came of an answer, and not for the answer.
+	Check bool
 	// ConfigFile is where settings were read from, or empty.
 	ConfigFile string
 
@@ -125,6 +133,9 @@ func (p Plugin) Read(args []string, getenv func(string) string) (Settings, Invoc
 func (p Plugin) defaults(getenv func(string) string) Settings {
 	fresh := p.New()
 	fresh.Shared().SetDefaults(getenv)
+	if p.Defaults != nil {
+		p.Defaults(fresh.Shared())
+	}
 	return fresh
 }
 
@@ -142,10 +153,21 @@ func (p Plugin) parse(s Settings, args []string, getenv func(string) string) (In
 		return Invocation{}, fmt.Errorf("command line: %w (see --help)", err)
 	}
 	invocation.Args = fs.Args()
-	if v := invocation.Version; v != "" && v != "text" && v != "json" {
-		return Invocation{}, fmt.Errorf("command line: --version=%s: want text or json", v)
+	if err := checkForm("version", invocation.Version); err != nil {
+		return Invocation{}, err
+	}
+	if err := checkForm("explain", invocation.Explain); err != nil {
+		return Invocation{}, err
 	}
 	return invocation, settings.ApplyEnvironment(fs, getenv)
+}
+
+// checkForm refuses a form in which nothing is printed.
+func checkForm(flag, form string) error {
+	if form != "" && form != "text" && form != "json" {
+		return fmt.Errorf("command line: --%s=%.40s: want text or json", flag, form)
+	}
+	return nil
 }
 
 // withTwoHyphens returns arguments with another hyphen before those that have one
@@ -194,6 +216,9 @@ func (p Plugin) flags(s Settings, invocation *Invocation) *pflag.FlagSet {
 	fs.BoolVarP(&invocation.Help, "help", "h", false, "print this help")
 	fs.StringVar(&invocation.Version, "version", "", "print the version, as `text|json`")
 	fs.Lookup("version").NoOptDefVal = "text"
+	fs.StringVar(&invocation.Explain, "explain", "", "print, as `json|text`, who would be asked for what and as whom, and what the cache holds, and ask nobody")
+	fs.Lookup("explain").NoOptDefVal = "json"
+	fs.BoolVar(&invocation.Check, "check", false, "instead of answering, ask the cloud past the cache and print as JSON what came of it, without the credential; without a request on stdin: for the node's identity")
 	return fs
 }
 

@@ -288,6 +288,21 @@ func TestHelpAndVersionAreNoSettings(t *testing.T) {
 	}
 }
 
+// A plugin may have other defaults, which everything else wins over.
+func TestAPluginsOwnDefaults(t *testing.T) {
+	own := described
+	own.Defaults = func(c *settings.Common) { c.MaxKubeletCache = 0 }
+	for want, args := range map[time.Duration][]string{0: nil, time.Minute: {"--max-kubelet-cache=1m"}} {
+		got, _, err := own.Load(args, func(string) string { return "" })
+		if err != nil || time.Duration(got.Common.MaxKubeletCache) != want {
+			t.Errorf("%q: got %+v, %v", args, got, err)
+		}
+	}
+	if usage := own.Usage(func(string) string { return "" }); strings.Contains(usage, "default 10m0s") {
+		t.Errorf("the default of others is in\n%s", usage)
+	}
+}
+
 func TestUsageNamesEveryVariable(t *testing.T) {
 	usage := described.Usage(func(string) string { return "" })
 	for _, want := range []string{"--cache-dir directory", "$REGCRED_CACHE_DIR", "$REGCRED_ROLE, $VENDOR_ROLE, $OLD_VENDOR_ROLE", "$REGCRED_CONFIG", "--version", `(default "default")`} {

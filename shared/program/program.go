@@ -36,9 +36,10 @@ const (
 	maxStdout = 1 << 20
 
 	// maxStderr bounds the line of stderr that is kept, and maxShown what is
-	// shown of it.
+	// shown of it. maxHead bounds what is kept of stderr as a whole.
 	maxStderr = 8 << 10
 	maxShown  = 300
+	maxHead   = 32 << 10
 
 	// lateOutput is for how long stdout is waited for once the program itself
 	// has ended: a process that it started may have it still.
@@ -57,6 +58,9 @@ type Command struct {
 
 	// Env is the program's environment, as name=value. Nil is this process's.
 	Env []string
+
+	// Dir is the program's working directory. Empty is this process's.
+	Dir string
 
 	// Stdin is what the program reads. Nil is nothing.
 	Stdin []byte
@@ -118,6 +122,52 @@ var (
 // Errors are one line without secrets, with the last line that the program
 // printed on stderr.
 func (c Command) Run(ctx context.Context) ([]byte, error) {
+	result := c.Report(ctx)
+	if result.Err == nil || result.LastLine == "" {
+		return result.Stdout, result.Err
+	}
+	return result.Stdout, fmt.Errorf("%w, which printed: %s", result.Err, shorten(result.LastLine))
+}
+
+// Result is what a run came to.
+type Result struct {
+	// Stdout is what the program printed there, if it exited.
+	Stdout []byte
+
+	// Stderr is how what it printed there begins, and LastLine the last line of
+	// it that is not empty. Either is one line without secrets that are known by
+	// then.
+	Stderr, LastLine string
+
+	// Exited says that the program ended by itself, and ExitCode how. A program
+	// that a signal ended has -1.
+	Exited   bool
+	ExitCode int
+
+	// TimedOut says that it was killed because its time was over.
+	TimedOut bool
+
+	// Held says that a process which the program left behind still had its
+	// stdout or stderr.
+	Held bool
+
+	// Err is one line without secrets, and nil if the program exited with status
+	// 0 in time.
+	Err error
+
+	stderr, last string
+}
+
+// Redact is Stderr and LastLine without what has become known as a secret
+// since the run.
+func (r *Result) Redact() {
+	r.Stderr = redact.Line(r.stderr, credential.Known()...)
+	r.LastLine = redact.Line(r.last, credential.Known()...)
+}
+
+// Report is Run for a caller who tells about the program. Err has nothing of
+// stderr.
+func (c Command) Report(ctx context.Context) Result {
 	limit := c.Limit
 	if limit <= 0 {
 		limit = DefaultLimit
@@ -134,30 +184,32 @@ func (c Command) Run(ctx context.Context) ([]byte, error) {
 
 	p, err := c.start(ctx)
 	if err != nil {
-		return nil, err
+		return Result{ExitCode: -1, Err: err}
 	}
-	stdout, stderr, err := p.wait(ctx, cancel)
+	result := p.wait(ctx, cancel)
+	result.Redact()
 	cause := context.Cause(ctx)
-	if err == nil && !errors.Is(cause, errTooMuch) {
-		return stdout, nil
+	if result.Err == nil && !errors.Is(cause, errTooMuch) {
+		result.Exited, result.ExitCode = true, 0
+		return result
 	}
-	printed := ""
-	if stderr != "" {
-		printed = ", which printed: " + shorten(redact.Line(stderr, credential.Known()...))
-	}
+	result.ExitCode = p.cmd.ProcessState.ExitCode()
 	switch {
 	case errors.Is(cause, errTooMuch):
-		return nil, fmt.Errorf("%w from %s%s", cause, c, printed)
+		result.Err = fmt.Errorf("%w from %s", cause, c)
 	case errors.Is(cause, errLimit):
-		return nil, fmt.Errorf("no result within %s from %s%s", limit, c, printed)
+		result.TimedOut, result.Err = true, fmt.Errorf("no result within %s from %s", limit, c)
 	case cause != nil:
-		return nil, fmt.Errorf("%w while %s ran%s", cause, c, printed)
-	case p.cmd.ProcessState.ExitCode() < 0:
+		result.Err = fmt.Errorf("%w while %s ran", cause, c)
+	case result.ExitCode < 0:
 		signal := strings.TrimPrefix(p.cmd.ProcessState.String(), "signal: ")
-		return nil, fmt.Errorf("end by signal (%s) of %s%s", signal, c, printed)
+		result.Exited, result.Err = true, fmt.Errorf("end by signal (%s) of %s", signal, c)
 	default:
-		return stdout, fmt.Errorf("%w of %s%s", err, c, printed)
+		result.Exited, result.Err = true, fmt.Errorf("%w of %s", result.Err, c)
+		return result
 	}
+	result.Stdout = nil
+	return result
 }
 
 // shorten keeps a line to what an operator reads.
@@ -220,7 +272,7 @@ type process struct {
 func (c Command) startProcess(argv []string) (*process, error) {
 	// Its end is not left to exec's context: that would kill one process.
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx
-	cmd.Env = c.Env
+	cmd.Env, cmd.Dir = c.Env, c.Dir
 	if c.Stdin != nil {
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 	}
@@ -251,25 +303,37 @@ func (c Command) startProcess(argv []string) (*process, error) {
 
 // wait waits until the program has exited or the context is over, and returns
 // what it printed. If that is too much, it cancels the context.
-func (p *process) wait(ctx context.Context, cancel context.CancelCauseFunc) (stdout []byte, stderr string, err error) {
+func (p *process) wait(ctx context.Context, cancel context.CancelCauseFunc) (result Result) {
 	var readers sync.WaitGroup
-	stdoutRead := make(chan struct{})
+	stdoutRead, stderrRead := make(chan struct{}), make(chan struct{})
 	readers.Go(func() {
 		defer close(stdoutRead)
-		stdout, _ = io.ReadAll(io.LimitReader(p.stdout, maxStdout+1))
-		if len(stdout) > maxStdout {
+		result.Stdout, _ = io.ReadAll(io.LimitReader(p.stdout, maxStdout+1))
+		if len(result.Stdout) > maxStdout {
 			cancel(errTooMuch)
 		}
 	})
-	readers.Go(func() { stderr = lastLine(p.stderr) })
+	var beginning head
+	readers.Go(func() {
+		defer close(stderrRead)
+		result.last = lastLine(io.TeeReader(p.stderr, &beginning))
+	})
 
 	stop := context.AfterFunc(ctx, p.kill)
 	defer stop()
-	err = wait(p.cmd, func() {
+	held := false
+	err := wait(p.cmd, func() {
 		select {
 		case <-stdoutRead:
 		case <-ctx.Done():
 		case <-time.After(lateOutput):
+			held = true
+		}
+		select {
+		case <-stderrRead:
+		case <-ctx.Done():
+		case <-time.After(lateOutput / 10):
+			held = true
 		}
 		p.end()
 	})
@@ -282,7 +346,16 @@ func (p *process) wait(ctx context.Context, cancel context.CancelCauseFunc) (std
 	_, _ = p.stdout.SetReadDeadline(soon), p.stderr.SetReadDeadline(soon)
 	readers.Wait()
 	_, _ = p.stdout.Close(), p.stderr.Close()
-	return stdout, stderr, err
+	result.stderr, result.Held, result.Err = string(beginning), held, err
+	return result
+}
+
+// head keeps the beginning of what is written to it.
+type head []byte
+
+func (h *head) Write(p []byte) (int, error) {
+	*h = append(*h, p[:min(len(p), maxHead-len(*h))]...)
+	return len(p), nil
 }
 
 // kill kills all processes of the program, unless they have ended.

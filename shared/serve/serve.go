@@ -25,6 +25,7 @@ import (
 	"regcred/shared/resolve"
 	"regcred/shared/serviceaccount"
 	"regcred/shared/settings"
+	"regcred/shared/version"
 )
 
 // budget bounds a run. The kubelet kills a plugin after 60 seconds and loses
@@ -87,7 +88,13 @@ func (p *process) run(ctx context.Context) (code int) {
 		_, _ = io.WriteString(p.stdout, p.help())
 		return 0
 	case invocation.Version != "":
-		_, _ = io.WriteString(p.stdout, describeVersion(p.plugin.Name, invocation.Version))
+		_, _ = io.WriteString(p.stdout, version.Describe(p.plugin.Name, invocation.Version))
+		return 0
+	}
+	if invocation.Explain != "" {
+		if err := p.explain(cloud, invocation.Explain); err != nil {
+			return p.fail(1, err)
+		}
 		return 0
 	}
 	p.log = newLogger(p.plugin.Name, cloud.Common, p.stderr, p.redact)
@@ -99,6 +106,9 @@ func (p *process) run(ctx context.Context) (code int) {
 	}
 	ctx, cancel := context.WithTimeout(cloudhttp.WithLog(ctx, p.log.Logger), budget)
 	defer cancel()
+	if invocation.Check {
+		return p.check(ctx, cloud)
+	}
 	if err := p.handle(ctx, cloud); err != nil {
 		return p.fail(1, err)
 	}
@@ -109,13 +119,7 @@ func (p *process) run(ctx context.Context) (code int) {
 // handle reads the request, finds the credential and writes the response.
 func (p *process) handle(ctx context.Context, cloud *plugin.Cloud) error {
 	begin := time.Now()
-	p.hintAtTerminal()
-	p.step.set("reading the request from stdin")
-	wire, err := protocol.Read(p.stdin)
-	if err != nil {
-		return err
-	}
-	request, err := resolve.Request(wire)
+	version, request, err := p.read()
 	if err != nil {
 		return err
 	}
@@ -125,7 +129,7 @@ func (p *process) handle(ctx context.Context, cloud *plugin.Cloud) error {
 	}
 	if answer.Source == nil {
 		p.log.Info("not this cloud's registry", "image", request.Image)
-		return p.respond(wire.APIVersion, protocol.Response{CacheKey: protocol.CacheRegistry})
+		return p.respond(version, protocol.Response{CacheKey: protocol.CacheRegistry})
 	}
 	p.step.set("asking " + answer.Source.String() + ", or waiting for another run that does")
 	store := cache.New(cache.Options{
@@ -134,12 +138,16 @@ func (p *process) handle(ctx context.Context, cloud *plugin.Cloud) error {
 		Until:         end(request, cloud.Common),
 		Interruptible: untilSignal,
 	})
-	c, err := store.Get(ctx, answer.Source)
+	get := store.Get
+	if answer.Unkept {
+		get = store.Ask
+	}
+	c, err := get(ctx, answer.Source)
 	if err != nil {
 		return fmt.Errorf("%s: %w", request.Image.Registry, outOfTime(ctx, err))
 	}
 	keep := kubeletCache(c.Credential, time.Now(), time.Duration(cloud.Common.MaxKubeletCache))
-	if err := p.respond(wire.APIVersion, response(request, answer, c.Credential, keep)); err != nil {
+	if err := p.respond(version, response(request, answer, c.Credential, keep)); err != nil {
 		return err
 	}
 	took := time.Since(begin)
@@ -149,6 +157,18 @@ func (p *process) handle(ctx context.Context, cloud *plugin.Cloud) error {
 	p.log.Info("answered", "image", request.Image, "source", answer.Source, "caller", c.Caller, "hit", c.Hit, "age", c.Age.Round(time.Second), "anonymous", c.IsAnonymous(),
 		"expires", c.Expires.UTC().Format(time.RFC3339), "kubeletCache", keep.Truncate(time.Second), "took", took.Round(time.Microsecond))
 	return nil
+}
+
+// read reads the request, and says of which version of the protocol it is.
+func (p *process) read() (version string, request credential.Request, err error) {
+	p.hintAtTerminal()
+	p.step.set("reading the request from stdin")
+	wire, err := protocol.Read(p.stdin)
+	if err != nil {
+		return "", credential.Request{}, err
+	}
+	request, err = resolve.Request(wire)
+	return wire.APIVersion, request, err
 }
 
 // end is when what is obtained for a request stops being kept: with the pod,
@@ -264,6 +284,10 @@ func (p *process) hintAtTerminal() {
 
 // help is the plugin's guide and its flags.
 func (p *process) help() string {
-	return strings.TrimRight(p.plugin.Guide, "\n") + "\n\nFlags, each also an environment variable; a flag wins over a variable, that over the file:\n" +
+	return strings.TrimRight(p.plugin.Guide, "\n") + `
+
+With --explain=text the same request asks nobody: it says who would be asked for
+what and as whom, or why the request is refused, and what the cache holds.
+` + "\nFlags, each also an environment variable; a flag wins over a variable, that over the file:\n" +
 		strings.TrimRight(p.plugin.Usage(p.getenv), "\n") + "\n"
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"regcred/shared/credential"
+	"regcred/shared/explain"
 	"regcred/shared/plugin"
 	"regcred/shared/settings"
 )
@@ -29,6 +30,7 @@ type cloud struct {
 	settings.Common
 	fetch    func(ctx context.Context) (credential.Credential, error)
 	perImage bool
+	unkept   bool
 	pattern  string
 	name     func() string // nil is "cloud as node"
 }
@@ -36,6 +38,7 @@ type cloud struct {
 func (c *cloud) Flags(fs *pflag.FlagSet) {
 	c.Common.Flags(fs)
 	fs.BoolVar(&c.perImage, "per-image", false, "")
+	fs.BoolVar(&c.unkept, "unkept", false, "")
 	fs.StringVar(&c.pattern, "anonymous", "", "")
 }
 
@@ -56,7 +59,7 @@ func (c *cloud) Answer(r credential.Request) (credential.Answer, error) {
 	case r.Annotations["role"] == "none":
 		return credential.Answer{}, fmt.Errorf("%s has no role", r.Pod)
 	default:
-		return credential.Answer{Source: c, PerImage: c.perImage, Anonymous: c.pattern}, nil
+		return credential.Answer{Source: c, PerImage: c.perImage, Unkept: c.unkept, Anonymous: c.pattern}, nil
 	}
 }
 
@@ -133,6 +136,35 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("got %+v\nwant %s", got, tc.want)
 			}
 		})
+	}
+}
+
+// A Source whose answer is not kept is asked in every run.
+func TestAnAnswerThatIsNotKept(t *testing.T) {
+	asked := 0
+	fetch := func(context.Context) (credential.Credential, error) {
+		asked++
+		return credential.Credential{Username: "user", Password: credential.NewSecret(fmt.Sprintf("password %d", asked)), Expires: time.Now().Add(time.Hour)}, nil
+	}
+	dir := t.TempDir() + "/c"
+	for run := 1; run <= 2; run++ {
+		got := start(t.Context(), fetch, request, "--unkept", "--cache-dir="+dir)
+		if want := fmt.Sprintf(`"cacheDuration":"10m0s","auth":{"registry.cloud":{"username":"user","password":"password %d"}}`, run); got.code != 0 || !strings.Contains(got.stdout, want) {
+			t.Errorf("got %+v, want %s", got, want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		t.Errorf("%d files are kept", len(entries))
+	}
+	failing := func(context.Context) (credential.Credential, error) {
+		asked++
+		return credential.Credential{}, errors.New("refused")
+	}
+	for range 2 {
+		wantFailure(t, start(t.Context(), failing, request, "--unkept", "--cache-dir="+dir), 1, "registry.cloud: refused")
+	}
+	if asked != 4 {
+		t.Errorf("asked %d times", asked)
 	}
 }
 
@@ -372,9 +404,59 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	got := start(t.Context(), nil, "", "--help")
-	if got.code != 0 || !strings.HasPrefix(got.stdout, "A guide.\n\nFlags, ") || !strings.Contains(got.stdout, "--cache-dir") ||
+	if got.code != 0 || !strings.HasPrefix(got.stdout, "A guide.\n\nWith --explain=text ") || !strings.Contains(got.stdout, "\n\nFlags, ") || !strings.Contains(got.stdout, "--cache-dir") ||
 		strings.HasSuffix(got.stdout, "\n\n") || !strings.HasSuffix(got.stdout, "\n") || got.stderr != "" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// An explanation asks nobody, and whoever it names it tells no secret of.
+func TestAnExplanationAsksNobody(t *testing.T) {
+	dir := "--cache-dir=" + t.TempDir() + "/c"
+	nobody := func(context.Context) (credential.Credential, error) { panic("asked") }
+	explained := func(stdin string, args ...string) explain.Explanation {
+		t.Helper()
+		got := start(t.Context(), nobody, stdin, append(args, "--explain", dir)...)
+		var e explain.Explanation
+		if err := json.Unmarshal([]byte(got.stdout), &e); err != nil || got.code != 0 || got.stderr != "" {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		if strings.Contains(got.stdout, claims) || strings.Contains(got.stdout, "password") {
+			t.Errorf("a secret is told: %s", got.stdout)
+		}
+		return e
+	}
+	if e := explained(request); e.Source != "cloud as node" || e.Identity != explain.Node || e.Cache.Entry != nil || e.Next != explain.Ask {
+		t.Errorf("before anything was asked: %+v", e)
+	}
+	if got := start(t.Context(), issue(time.Hour), request, dir); got.code != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	e := explained(request)
+	if e.Cache.Entry == nil || e.Cache.Entry.State != "fresh" || e.Next != explain.Serve || e.Registry != "registry.cloud" || e.Image != "registry.cloud/app" || !e.Own || e.Plugin != "cloud-credential-provider" || e.Version != "devel" {
+		t.Errorf("after that: %+v", e)
+	}
+	if e := explained(podRequest("none")); e.Refused != "service account ns/sa has no role" || e.Next != explain.Fail || e.ServiceAccount != "ns/sa" || e.Annotations["role"] != "none" {
+		t.Errorf("what is refused: %+v", e)
+	}
+	if e := explained(strings.ReplaceAll(request, "registry.cloud", "other.cloud")); e.Own || e.Source != "" || e.Next != explain.Pass {
+		t.Errorf("another's: %+v", e)
+	}
+	text := start(t.Context(), nobody, request, "--explain=text", dir)
+	if text.code != 0 || !strings.Contains(text.stdout, "asked       cloud as node\n") || !strings.Contains(text.stdout, "a run now   answers from the cache, and asks nobody\n") {
+		t.Errorf("as text: %+v", text)
+	}
+	wantFailure(t, start(t.Context(), nobody, "", "--explain", dir), 1, "request on stdin: ")
+	wantFailure(t, start(t.Context(), nobody, request, "--explain=yaml", dir), 2, "--explain=yaml: want text or json")
+}
+
+// Nothing is made or changed by it.
+func TestAnExplanationLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	got := start(t.Context(), nil, request, "--explain", "--cache-dir="+dir+"/c", "--log-file="+dir+"/log")
+	left, err := os.ReadDir(dir)
+	if got.code != 0 || err != nil || len(left) != 0 {
+		t.Errorf("got %+v; left %v, %v", got, left, err)
 	}
 }
 

@@ -19,10 +19,10 @@ func Env(fs *pflag.FlagSet, flag string, variables ...string) {
 	}
 }
 
-// hasVariables reports whether a flag is a setting: what asks for help, or only
-// placates a vendor's configuration, is not.
+// hasVariables reports whether a flag is a setting: what asks for something else
+// than an answer, or only placates a vendor's configuration, is not.
 func hasVariables(flag *pflag.Flag) bool {
-	return !flag.Hidden && flag.Name != "help" && flag.Name != "version"
+	return !flag.Hidden && flag.Name != "help" && flag.Name != "version" && flag.Name != "explain"
 }
 
 // variables returns the environment variables that set a flag, the first one

@@ -25,19 +25,12 @@ var bootRegions = []string{
 	"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
 	"eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1",
 	"ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
+	"ap-northeast-3", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-east-1", "ca-west-1",
+	"eu-central-2", "eu-south-1", "eu-south-2", "me-south-1", "me-central-1", "af-south-1", "il-central-1",
 }
 
 // Kind boots instances of EC2.
-func Kind() fake.Kind {
-	return fake.Kind{
-		Name:   "aws",
-		Plugin: "ecr-credential-provider",
-		Boot: func(c *cloud.Cloud) (*fake.Node, error) {
-			_, node, err := Boot(c)
-			return node, err
-		},
-	}
-}
+func Kind() fake.Kind { return fake.NewKind("aws", "ecr-credential-provider", Boot) }
 
 // Boot starts an instance whose role may ask for tokens of private registries.
 // Service accounts have a role that trusts them

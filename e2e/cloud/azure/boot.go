@@ -36,16 +36,7 @@ var bootRegistries = []string{
 }
 
 // Kind boots virtual machines of Azure.
-func Kind() fake.Kind {
-	return fake.Kind{
-		Name:   "azure",
-		Plugin: "acr-credential-provider",
-		Boot: func(c *cloud.Cloud) (*fake.Node, error) {
-			_, node, err := Boot(c)
-			return node, err
-		},
-	}
-}
+func Kind() fake.Kind { return fake.NewKind("azure", "acr-credential-provider", Boot) }
 
 // Boot starts a node of AKS: its kubelet's identity is assigned to the machine
 // and named by azure.json. Service accounts have an application with

@@ -75,6 +75,39 @@ func AgeCache(t *testing.T, c *cloud.Cloud, by time.Duration) {
 	}
 }
 
+// wantPassing fails the test unless a failure is in a machine's cache and none
+// there is recorded as permanent.
+func wantPassing(t *testing.T, c *cloud.Cloud) {
+	t.Helper()
+	failures := 0
+	for _, path := range entries(t, c) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Entry struct {
+				Failed *struct {
+					Problem   string `json:"problem"`
+					Permanent bool   `json:"permanent"`
+				} `json:"failed"`
+			} `json:"entry"`
+		}
+		if err := json.Unmarshal(content, &file); err != nil {
+			t.Fatal(err)
+		}
+		if failed := file.Entry.Failed; failed != nil {
+			failures++
+			if failed.Permanent {
+				t.Errorf("%q is recorded as permanent", failed.Problem)
+			}
+		}
+	}
+	if failures == 0 {
+		t.Error("no failure is recorded")
+	}
+}
+
 // WantPrivateCache fails the test unless a machine has a cache with something in
 // it, and it and every file in it are their owner's alone.
 func WantPrivateCache(t *testing.T, c *cloud.Cloud) {

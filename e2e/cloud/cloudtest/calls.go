@@ -17,7 +17,6 @@ type Calls = []string
 // in any order. Names are looked up only if they do not exist; then they count.
 func WantCalls(t *testing.T, c *cloud.Cloud, want ...Calls) {
 	t.Helper()
-	c.Settle()
 	var got Calls
 	for _, call := range c.Calls.All() {
 		got = append(got, call.Service+" "+call.Operation+" "+call.Host)
@@ -59,12 +58,15 @@ func Summaries(c *cloud.Cloud, service, operation string) []string {
 	return all
 }
 
-// Eventually waits for a condition that something else brings about.
+// Eventually waits for a condition that something else brings about. What takes
+// longer is looked at less often.
 func Eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20s: %s", what)
+	for begin := time.Now(); !condition(); {
+		waited := time.Since(begin)
+		if waited > Later {
+			t.Fatalf("not within %s: %s", Later, what)
 		}
+		time.Sleep(min(max(waited/20, 2*time.Millisecond), 100*time.Millisecond))
 	}
 }

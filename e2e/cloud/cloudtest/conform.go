@@ -1,6 +1,7 @@
 package cloudtest
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -36,6 +37,19 @@ type Suite[F any] struct {
 	// Shared are hosts that the machine's credential for Registry(0) is good
 	// for, too.
 	Shared []string
+
+	// Literal is whether hosts are somebody else's that differ in the case of
+	// letters; it goes with Portless.
+	Literal bool
+	// NodeOnly is whether there is no identity but the machine's: pods have it
+	// where that is allowed to them, or none.
+	NodeOnly bool
+	// Unkept is whether answers are made in every run, of what is kept of others'
+	// answers, and the kubelet keeps none by default.
+	Unkept bool
+	// Without are the tests that have no meaning for the plugin, by name, and
+	// why.
+	Without map[string]string
 
 	// Ways are ways to a credential besides the machine's identity and a pod's.
 	Ways []Way[F]
@@ -104,6 +118,7 @@ type Mistake struct {
 
 // Conform tests of a plugin that ships whatever is not particular to its cloud.
 func Conform[F any](t *testing.T, s Suite[F]) {
+	without := maps.Clone(s.Without)
 	for _, c := range []struct {
 		name string
 		test func(Suite[F], *testing.T)
@@ -117,6 +132,8 @@ func Conform[F any](t *testing.T, s Suite[F]) {
 		{"WhatIsSomebodyElsesGetsNothingAndCausesNoCall", Suite[F].foreign},
 		{"WhatIsNoReferenceIsRefusedWithoutACall", Suite[F].malformed},
 		{"AQuickAnswerIsNotLost", Suite[F].quickAnswers},
+		{"OtherCallersThanTheKubeletAreServed", Suite[F].otherCallers},
+		{"AnAnswerIsKeptNoLongerThanItsCredentialLives", Suite[F].lives},
 
 		{"ACredentialIsAskedForOnce", Suite[F].hits},
 		{"AHitNeedsNoNetwork", Suite[F].hitsOffline},
@@ -168,16 +185,26 @@ func Conform[F any](t *testing.T, s Suite[F]) {
 		{"TheVendorsCommandLineIsAccepted", Suite[F].commands},
 		{"HelpShowsAConfigurationOfTheKubelet", Suite[F].help},
 		{"TheVersionIsPrinted", Suite[F].version},
+		{"ACheckTellsWhatCameOfItAndKeepsNothing", Suite[F].check},
 		{"AMistakeOfTheOperatorIsExitCode2", Suite[F].mistakes},
 		{"TheNearerSettingWins", Suite[F].precedence},
+		{"AnExplanationAsksNobody", Suite[F].explained},
+		{"AnExplanationTellsWhatIsRecorded", Suite[F].explainedFailure},
 		{"AnAliasIsAnsweredWithItsRegistrysCredential", Suite[F].aliases},
 		{"TheLogSaysNoSecret", Suite[F].log},
 		{"ALogThatCannotBeWrittenFailsNothing", Suite[F].brokenLog},
 	} {
+		if _, found := without[c.name]; found {
+			delete(without, c.name)
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(s, t)
 		})
+	}
+	for name := range without {
+		t.Errorf("there is no test %s to do without", name)
 	}
 }
 
@@ -274,7 +301,8 @@ func forImage(q Question, image string) Question {
 	return q
 }
 
-// The two ways that every cloud has.
+// The two ways that every cloud has, and the first alone where pods have no
+// identities.
 const (
 	machineWay = "machine"
 	podWay     = "pod"
@@ -308,12 +336,14 @@ func (s Suite[F]) waysIn(t *testing.T, prepare func(*cloud.Cloud), test func(n *
 	run(machineWay, func(n *Node[F]) (Way[F], Errand) {
 		return Way[F]{Name: machineWay, Calls: n.Machine.Calls, Refresh: n.Machine.Refresh, Fetch: n.Machine.Fetch}, Errand{Question: n.Own(), Owner: n.Machine.Owner}
 	})
-	run(podWay, func(n *Node[F]) (Way[F], Errand) {
-		shop := n.Workload(fake.Shop)
-		q := n.Pod(fake.Shop, shop)
-		return Way[F]{Name: podWay, Calls: shop.Calls, Refresh: shop.Refresh, Fetch: shop.Fetch},
-			Errand{Question: q, Owner: shop.Owner, Secrets: []string{signature(q.Token)}, pod: true}
-	})
+	if !s.NodeOnly {
+		run(podWay, func(n *Node[F]) (Way[F], Errand) {
+			shop := n.Workload(fake.Shop)
+			q := n.Pod(fake.Shop, shop)
+			return Way[F]{Name: podWay, Calls: shop.Calls, Refresh: shop.Refresh, Fetch: shop.Fetch},
+				Errand{Question: q, Owner: shop.Owner, Secrets: []string{signature(q.Token)}, pod: true}
+		})
+	}
 	for _, way := range s.Ways {
 		run(way.Name, func(n *Node[F]) (Way[F], Errand) { return way, way.Go(n) })
 	}

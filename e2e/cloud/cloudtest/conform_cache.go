@@ -1,9 +1,6 @@
 package cloudtest
 
 import (
-	"context"
-	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,15 +9,18 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
-	"regcred/e2e/cloud/fake"
 )
 
 func (s Suite[F]) hits(t *testing.T) {
 	n := s.boot(t)
 	cold := n.WantLogin(n.Ask(n.Own()), n.Image(0), n.Machine.Owner)
 	n.WantCalls(n.Machine.Calls)
-	if cold.Keep != 10*time.Minute {
-		t.Errorf("the kubelet keeps it for %s, want 10m", cold.Keep)
+	keep := 10 * time.Minute
+	if s.Unkept {
+		keep = 0
+	}
+	if cold.Keep != keep {
+		t.Errorf("the kubelet keeps it for %s, want %s", cold.Keep, keep)
 	}
 	images := []string{
 		n.Image(0), n.Registry(0) + "/another/team/tool",
@@ -49,7 +49,7 @@ func (s Suite[F]) hitsOffline(t *testing.T) {
 		if again := n.WantLogin(a, e.Image, e.Owner); again.Password != first.Password {
 			n.T.Error("another password than the first")
 		}
-		a.WantWithin(5 * time.Second)
+		a.WantWithin(Soon)
 		n.WantCalls()
 	})
 }
@@ -160,7 +160,7 @@ func (s Suite[F]) brokenCache(t *testing.T) {
 				}
 				a.Stderr = "" // a word of warning
 				n.WantLogin(a, q.Image, n.Machine.Owner)
-				a.WantWithin(10 * time.Second)
+				a.WantWithin(Soon)
 			}
 			if asked := n.Cloud.Calls.Count(fetch(n.Machine.Fetch)); asked < 1 || asked > 2 {
 				t.Errorf("asked %d times, want once or, if nothing can be kept, twice", asked)
@@ -206,200 +206,4 @@ func replace(t *testing.T, path string, made error) {
 func fetch(operation string) (service, name string) {
 	service, name, _ = strings.Cut(operation, " ")
 	return service, name
-}
-
-const stormSize = 30
-
-// atOnce runs the plugin so many times at the same time, each for an image of
-// its own.
-func (n *Node[F]) atOnce(q Question) []Answer {
-	n.T.Helper()
-	ctx, cancel := context.WithTimeout(n.T.Context(), Patience)
-	defer cancel()
-	var runs []*Invocation
-	for i := range stormSize {
-		image := fmt.Sprintf("%s/%s-%d", n.Registry(0), n.Repository, i)
-		runs = append(runs, n.Start(forImage(q, image).Command(ctx, n.Plugin)))
-	}
-	var answers []Answer
-	for _, run := range runs {
-		answers = append(answers, run.Answer())
-	}
-	return answers
-}
-
-// A node that boots runs the plugin once for every image that its pods name.
-func (s Suite[F]) storm(t *testing.T) {
-	s.ways(t, func(n *Node[F], way Way[F], e Errand) {
-		// Otherwise the first would have the answer before the last has begun.
-		service, operation := fetch(way.Fetch)
-		n.Cloud.Faults.Always(service, operation, cloud.Slow{Delay: 500 * time.Millisecond})
-		passwords := map[string]bool{}
-		for _, a := range n.atOnce(e.Question) {
-			password, _ := a.WantLogin(n.Registry(0), n.Username)
-			passwords[password] = true
-		}
-		if len(passwords) != 1 {
-			n.T.Errorf("%d passwords were handed out", len(passwords))
-		}
-		n.WantCalls(way.Calls)
-		n.WantLogin(n.Ask(e.Question), e.Image, e.Owner)
-		n.WantCalls()
-	})
-}
-
-func (s Suite[F]) failingStorm(t *testing.T) {
-	s.ways(t, func(n *Node[F], way Way[F], e Errand) {
-		service, operation := fetch(way.Fetch)
-		n.Cloud.Faults.Always(service, operation, cloud.Slow{Delay: 500 * time.Millisecond})
-		n.Cloud.Faults.Always(service, operation, n.denied(service))
-		begin := time.Now()
-		for _, a := range n.atOnce(e.Question) {
-			a.WantFailure(1)
-			a.WantWithin(30 * time.Second)
-		}
-		n.WantAtMost(attemptsIn(time.Since(begin)), service, operation)
-	})
-}
-
-// attemptsIn is how often it is asked at most in some time for what the cloud
-// denies: that is believed for some seconds.
-func attemptsIn(took time.Duration) int { return 1 + int(took/(2*time.Second)) }
-
-// denied is a refusal that is not worth asking again.
-func (n *Node[F]) denied(service string) cloud.Refusal {
-	if own, _ := fetch(n.Machine.Fetch); service == own {
-		return n.Denied
-	}
-	return cloud.Refusal{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access is denied."}
-}
-
-// A credential is refreshed when about half of its life is over: once, before it
-// ends.
-func (s Suite[F]) refresh(t *testing.T) {
-	for _, name := range []string{machineWay, podWay} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			n := s.boot(t)
-			q, identity := n.choose(name)
-			const life = 10 * time.Second
-			n.Live(life)
-			begin := time.Now()
-			first := n.WantLogin(n.Ask(q), q.Image, identity.Owner)
-			if first.Keep != 0 {
-				t.Errorf("the kubelet keeps a credential of %s for %s", life, first.Keep)
-			}
-			// The refreshed one is an ordinary one, which is not due again.
-			n.Live(0)
-			n.Cloud.Calls.Reset()
-
-			var second Login
-			Eventually(t, "a new credential", func() bool {
-				second = n.WantLogin(n.Ask(q), q.Image, identity.Owner)
-				return second.Password != first.Password
-			})
-			if after := n.Cloud.Calls.All()[0].Time.Sub(begin); after >= life {
-				t.Errorf("the first was refreshed after %s: it had ended", after)
-			}
-			for range 3 {
-				if n.WantLogin(n.Ask(q), q.Image, identity.Owner).Password != second.Password {
-					t.Error("yet another credential")
-				}
-			}
-			n.WantCalls(identity.Refresh)
-		})
-	}
-}
-
-// choose is one of the two ways that every cloud has.
-func (n *Node[F]) choose(name string) (Question, fake.Identity) {
-	n.T.Helper()
-	if name == machineWay {
-		return n.Own(), n.Machine
-	}
-	shop := n.Workload(fake.Shop)
-	return n.Pod(fake.Shop, shop), shop
-}
-
-// While the cloud cannot be asked, the credential that is still good is served.
-// What the cloud said is kept in mind: it is not asked again before the time it
-// named.
-func (s Suite[F]) failingRefresh(t *testing.T) {
-	for _, name := range []string{machineWay, podWay} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			n := s.boot(t)
-			q, identity := n.choose(name)
-			n.Live(8 * time.Second)
-			first := n.WantLogin(n.Ask(q), q.Image, identity.Owner)
-			n.Cloud.Calls.Reset()
-			service, operation := fetch(identity.Fetch)
-			n.Cloud.Faults.Always(service, operation, cloud.Refusal{Status: http.StatusTooManyRequests, RetryAfter: time.Minute})
-
-			var served Answer
-			Eventually(t, "an attempt to refresh", func() bool {
-				served = n.Ask(q)
-				return n.Cloud.Calls.Count(service, operation) > 0
-			})
-			if !strings.Contains(served.Stderr, "refresh failed") || !strings.Contains(served.Stderr, "429") {
-				t.Errorf("the log does not say that the refresh failed: %s", served.Stderr)
-			}
-			if secret := Secret(served.Stderr); secret != "" {
-				t.Errorf("%q in the log may be a secret", secret)
-			}
-			for _, a := range []Answer{served, n.Ask(q)} {
-				response, keep := a.Response()
-				if response.Auth[n.Registry(0)].Password != first.Password || keep != 0 {
-					t.Errorf("served another credential, or to be kept for %s", keep)
-				}
-			}
-
-			var last Answer
-			Eventually(t, "the credential's end", func() bool { last = n.Ask(q); return last.Exit != 0 })
-			last.WantFailure(1, "429", Recorded)
-			if asked := n.Cloud.Calls.Count(service, operation); asked != 1 {
-				t.Errorf("who wants to be left alone was asked %d times, want 1", asked)
-			}
-		})
-	}
-}
-
-// The machine knows by its own clock how long a credential lives, whatever the
-// cloud's says.
-func (s Suite[F]) clocks(t *testing.T) {
-	const life = time.Hour
-	for _, name := range []string{machineWay, podWay} {
-		for _, ahead := range []time.Duration{0, 2 * time.Minute, 2 * time.Hour, -2 * time.Hour} {
-			if name == podWay && ahead < 0 {
-				continue // a pod's token is not valid yet
-			}
-			t.Run(fmt.Sprintf("%s, cloud ahead by %s", name, ahead), func(t *testing.T) {
-				t.Parallel()
-				n := s.boot(t)
-				q, identity := n.choose(name)
-				if name == podWay {
-					// Clouds check a pod's token by their own clock.
-					q.Token = n.Token(fake.Shop, n.Audience, 4*time.Hour)
-				}
-				n.Clock(ahead)
-				n.Live(life)
-				q = With(q, "--max-kubelet-cache=24h")
-				a := n.Ask(q)
-				password, keep := a.WantLogin(n.Registry(0), n.Username)
-				// Kept until 40 % to 60 % of the life, and not for more than half
-				// an hour where a cloud's own rules may change.
-				if least, most := 23*time.Minute, 37*time.Minute; keep < least || keep > most {
-					t.Errorf("the kubelet keeps a credential of one hour for %s, want %s to %s", keep, least, most)
-				}
-				if whose, err := n.Whose(q.Image, n.Username, password); err != nil || whose != identity.Owner {
-					t.Errorf("the credential of %q, %v, want that of %s", whose, err, identity.Owner)
-				}
-				n.Cloud.Calls.Reset()
-				if again, _ := n.Ask(q).WantLogin(n.Registry(0), n.Username); again != password {
-					t.Error("the credential was not kept")
-				}
-				n.WantCalls()
-			})
-		}
-	}
 }

@@ -159,6 +159,9 @@ func (s Suite[F]) fallback(t *testing.T) {
 			a.WantFailure(1, n.Registry(0)+": ", "service account "+test.account.Namespace+"/"+test.account.Name, nodeFallback)
 		})
 	}
+	if s.NodeOnly {
+		return
+	}
 	// Who names an identity has that one or none, wherever it is.
 	other := n.Workload(fake.Jobs)
 	q := n.Pod(system, other)
@@ -251,8 +254,14 @@ func (s Suite[F]) oldPods(t *testing.T) {
 // of their characters.
 func (s Suite[F]) largestAnnotations(t *testing.T) {
 	n := s.boot(t)
+	large := strings.Repeat("\x01", 250<<10)
+	if s.NodeOnly {
+		q := n.Pod(fake.Shop, fake.Identity{Annotations: map[string]string{"example.com/large": large}}, nodeFallback)
+		n.WantLogin(n.Ask(q), q.Image, n.Machine.Owner)
+		return
+	}
 	shop := n.Workload(fake.Shop)
-	shop.Annotations["example.com/large"] = strings.Repeat("\x01", 250<<10)
+	shop.Annotations["example.com/large"] = large
 	n.WantLogin(n.Ask(n.Pod(fake.Shop, shop)), n.Image(0), shop.Owner)
 }
 

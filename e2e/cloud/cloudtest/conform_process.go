@@ -38,7 +38,7 @@ func (s Suite[F]) signals(t *testing.T) {
 					n.T.Fatal(err)
 				}
 				hanging.Answer().WantFailure(1, "stopped by a signal", n.Registry(0)+": ")
-				if took := time.Since(begin); took > 5*time.Second {
+				if took := time.Since(begin); took > Soon {
 					n.T.Errorf("ended after %s", took)
 				}
 				// What is kept by itself, and was obtained on the way, is good.
@@ -77,7 +77,7 @@ func (s Suite[F]) stopped(t *testing.T) {
 			a := run.Answer()
 			a.Stderr = "" // a word of whom was passed over
 			n.WantLogin(a, e.Image, e.Owner)
-			a.WantWithin(20 * time.Second)
+			a.WantWithin(Later)
 		}
 		n.WantAtMost(1, service, operation)
 	})

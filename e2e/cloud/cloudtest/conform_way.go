@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"regcred/e2e/cloud"
 )
@@ -166,7 +165,7 @@ func (s Suite[F]) authorities(t *testing.T) {
 				n.T.Errorf("%s is trusted", path)
 			}
 			a.WantFailure(a.Exit, path, says)
-			a.WantWithin(10 * time.Second)
+			a.WantWithin(Soon)
 		}
 	})
 }

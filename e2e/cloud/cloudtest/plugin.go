@@ -18,9 +18,17 @@ import (
 	strictjson "sigs.k8s.io/json"
 )
 
-// Patience is less than the minute after which the kubelet kills a plugin and
-// loses its message.
-const Patience = 55 * time.Second
+// How long runs take at most. A busy machine takes many times as long as a quiet
+// one, so that only what waits for what it need not wait for takes longer.
+const (
+	// Patience is less than the minute after which the kubelet kills a plugin
+	// and loses its message.
+	Patience = 58 * time.Second
+	// Soon is for what is answered, or refused, without a pause worth the name.
+	Soon = 30 * time.Second
+	// Later is for what is given up once and asked for again, or several times.
+	Later = 45 * time.Second
+)
 
 // Question is one run of a plugin.
 type Question = fake.Question

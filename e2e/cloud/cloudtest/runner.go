@@ -74,7 +74,6 @@ func (r Runner) WantRecorded(q Question, says ...string) Answer {
 	r.T.Helper()
 	var a Answer
 	for range 5 {
-		r.Cloud.Settle()
 		r.Cloud.Calls.Reset()
 		a = r.Ask(q)
 		a.WantFailure(1, says...)

@@ -15,6 +15,14 @@ type Kind struct {
 	Boot   func(c *cloud.Cloud) (*Node, error)
 }
 
+// NewKind makes the kind of a cloud whose fake boots it.
+func NewKind[F any](name, plugin string, boot func(*cloud.Cloud) (F, *Node, error)) Kind {
+	return Kind{Name: name, Plugin: plugin, Boot: func(c *cloud.Cloud) (*Node, error) {
+		_, node, err := boot(c)
+		return node, err
+	}}
+}
+
 // Node is a machine of a fake cloud as it has booted: the cloud is at its
 // production names, the machine's own identity may pull, pods may have
 // identities that may, and nothing has been asked yet.

@@ -32,16 +32,7 @@ var bootRegistries = []string{
 }
 
 // Kind boots virtual machines of Google Cloud.
-func Kind() fake.Kind {
-	return fake.Kind{
-		Name:   "gcp",
-		Plugin: "gcr-credential-provider",
-		Boot: func(c *cloud.Cloud) (*fake.Node, error) {
-			_, node, err := Boot(c)
-			return node, err
-		},
-	}
-}
+func Kind() fake.Kind { return fake.NewKind("gcp", "gcr-credential-provider", Boot) }
 
 // Boot starts a virtual machine whose service account has the scopes that a node
 // gets by default. A service account's identity is what it is as a member of a

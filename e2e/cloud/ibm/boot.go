@@ -26,16 +26,7 @@ var bootRegistries = []string{
 }
 
 // Kind boots virtual servers of IBM Cloud.
-func Kind() fake.Kind {
-	return fake.Kind{
-		Name:   "ibm",
-		Plugin: "icr-credential-provider",
-		Boot: func(c *cloud.Cloud) (*fake.Node, error) {
-			_, node, err := Boot(c)
-			return node, err
-		},
-	}
-}
+func Kind() fake.Kind { return fake.NewKind("ibm", "icr-credential-provider", Boot) }
 
 // Boot starts a virtual server of VPC with a default profile. Service accounts
 // have a profile whose rules are for them. All may pull from every registry.

@@ -34,7 +34,7 @@ type Fake struct {
 // calls and take their faults under the names "metadata" and "iam".
 func New(calls *cloud.Calls, faults *cloud.Faults) *Fake {
 	return &Fake{
-		Issuer: oidc.NewIssuer("https://kubernetes.default.svc"),
+		Issuer: oidc.NewCluster("https://kubernetes.default.svc"),
 		Core:   fake.NewCore(calls, faults, ahead),
 	}
 }

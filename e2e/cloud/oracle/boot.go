@@ -27,16 +27,7 @@ var bootRegistries = []string{
 }
 
 // Kind boots instances of Oracle's cloud.
-func Kind() fake.Kind {
-	return fake.Kind{
-		Name:   "oracle",
-		Plugin: "ocir-credential-provider",
-		Boot: func(c *cloud.Cloud) (*fake.Node, error) {
-			_, node, err := Boot(c)
-			return node, err
-		},
-	}
-}
+func Kind() fake.Kind { return fake.NewKind("oracle", "ocir-credential-provider", Boot) }
 
 // Boot starts a node of OKE: a dynamic group matches its instance, and a policy
 // lets that group pull. A service account's identity is the workload that the

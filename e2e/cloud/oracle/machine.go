@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,7 +42,7 @@ func newMachine(realm Realm) (machine, error) {
 	if err != nil {
 		return machine{}, err
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := instanceKey()
 	if err != nil {
 		return machine{}, fmt.Errorf("oracle: %w", err)
 	}
@@ -65,6 +66,10 @@ func newMachine(realm Realm) (machine, error) {
 	m.roots.AddCert(root)
 	return m, nil
 }
+
+// instanceKey is the key that all instances of this process have: most tests take
+// less time than a key does.
+var instanceKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // newAuthority makes an authority that another one vouches for, or itself.
 func newAuthority(name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, error) {

@@ -68,7 +68,7 @@ type Fake struct {
 func New(calls *cloud.Calls, faults *cloud.Faults, realm Realm) (*Fake, error) {
 	f := &Fake{
 		Core:   fake.NewCore(calls, faults, func(s Settings) time.Duration { return s.Clock }),
-		Issuer: oidc.NewIssuer("https://kubernetes.default.svc.cluster.local"),
+		Issuer: oidc.NewCluster("https://kubernetes.default.svc.cluster.local"),
 		Realm:  realm,
 		group:  map[string]bool{},
 		grants: map[string]bool{},

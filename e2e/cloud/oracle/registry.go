@@ -22,16 +22,20 @@ type Token struct {
 	Expires   time.Time
 }
 
-// Registry is a registry and its token service. Its operations are GetToken and
-// HeadManifest.
+// Registry is a registry and its token service. Its operations are GetToken,
+// GetVersion and HeadManifest.
 func (f *Fake) Registry() http.Handler {
 	return f.front(&cloud.Service{
 		Name: "ocir",
 		Operation: func(r *cloud.Request) string {
-			if strings.HasPrefix(r.URL.Path, "/v2/") {
+			switch {
+			case r.URL.Path == "/v2/":
+				return "GetVersion"
+			case strings.HasPrefix(r.URL.Path, "/v2/"):
 				return "HeadManifest"
+			default:
+				return "GetToken"
 			}
-			return "GetToken"
 		},
 		Answer: f.answerRegistry,
 		Refuse: refuse,
@@ -45,7 +49,13 @@ const TokenPath = "/20180419/docker/token"
 const registryLife = time.Hour
 
 func (f *Fake) answerRegistry(x *cloud.Exchange, r *cloud.Request) error {
-	if strings.HasPrefix(r.URL.Path, "/v2/") {
+	switch {
+	case r.Method == http.MethodGet && r.URL.Path == "/v2/" && r.Header.Get("Authorization") == "":
+		// What clients ask first, to hear where tokens are.
+		x.Header().Set("WWW-Authenticate", `Bearer realm="https://`+r.Host+TokenPath+`",service="`+r.Host+`",scope=""`)
+		x.WriteHeader(http.StatusUnauthorized)
+		return nil
+	case strings.HasPrefix(r.URL.Path, "/v2/"):
 		return f.answerManifest(x, r)
 	}
 	if r.Method != http.MethodGet || r.URL.RequestURI() != TokenPath {

@@ -1,0 +1,31 @@
+package serve
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"regcred/shared/explain"
+	"regcred/shared/plugin"
+)
+
+// explain reads the request and says what would be done with it.
+func (p *process) explain(cloud *plugin.Cloud, form string) error {
+	_, request, err := p.read()
+	if err != nil {
+		return err
+	}
+	p.step.set("explaining the request")
+	now := time.Now()
+	explanation := explain.Request(p.plugin.Name, cloud, request, now)
+	text := explanation.Text(now)
+	if form == "json" {
+		data, err := json.MarshalIndent(explanation, "", "  ")
+		if err != nil {
+			return err
+		}
+		text = string(data) + "\n"
+	}
+	_, err = io.WriteString(p.stdout, text)
+	return err
+}
