@@ -31,7 +31,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "e2e/kubelet: run make parts: %v\n", err)
 		return 1
 	}
-	var plugins []string
+	plugins := []string{cloudtest.Binary(dockerconfigPlugin)}
 	for _, kind := range clouds.All() {
 		plugins = append(plugins, cloudtest.Binary(kind.Plugin))
 	}

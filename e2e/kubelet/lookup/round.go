@@ -38,7 +38,7 @@ func lookup(l wire.Lookup) wire.Answer {
 		return wire.Answer{Error: err.Error()}
 	}
 	began := time.Now()
-	keyring := plugin.NewExternalCredentialProviderDockerKeyring(l.Pod.Namespace, l.Pod.Name, l.Pod.UID, l.Pod.ServiceAccount)
+	keyring := keyringOf(l)
 	credentials, found := keyring.Lookup(repository)
 	answer := wire.Answer{Found: found, Elapsed: time.Since(began)}
 	for _, c := range credentials {
@@ -49,6 +49,20 @@ func lookup(l wire.Lookup) wire.Answer {
 		})
 	}
 	return answer
+}
+
+// keyringOf is what kubelet asks. For docker configurations of the node it is
+// kubelet's own, but for what that remembers for five minutes.
+func keyringOf(l wire.Lookup) credentialprovider.DockerKeyring {
+	if l.RootDir == "" {
+		return plugin.NewExternalCredentialProviderDockerKeyring(l.Pod.Namespace, l.Pod.Name, l.Pod.UID, l.Pod.ServiceAccount)
+	}
+	credentialprovider.SetPreferredDockercfgPath(l.RootDir)
+	keyring := &credentialprovider.BasicDockerKeyring{}
+	if config, err := credentialprovider.ReadDockerConfigFile(); err == nil {
+		keyring.Add(nil, config)
+	}
+	return keyring
 }
 
 func owner(source *credentialprovider.CredentialSource) string {

@@ -43,6 +43,9 @@ type Lookup struct {
 	// Image is the image as the pod's author wrote it.
 	Image string
 	Pod   Pod
+	// RootDir is for a lookup in docker configurations of the node, in place of
+	// plugins: the value of --root-dir. Empty asks the plugins.
+	RootDir string
 }
 
 // Pod is what kubelet knows of a pod, and what the cluster would give it.
