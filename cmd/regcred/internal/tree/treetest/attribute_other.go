@@ -1,0 +1,10 @@
+//go:build !linux && !windows
+
+package treetest
+
+import "testing"
+
+func attribute(string) string { return "" }
+
+// SetAttribute does nothing.
+func SetAttribute(*testing.T, string, string) {}

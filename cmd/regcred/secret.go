@@ -1,0 +1,457 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"regcred/cmd/regcred/internal/replay"
+	"regcred/shared/credential"
+	"regcred/shared/explain"
+	"regcred/shared/file"
+	"regcred/shared/kubelet"
+	"regcred/shared/redact"
+)
+
+func (a *app) secretCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "secret",
+		GroupID: groupAsk,
+		Short:   "Make pull secrets of what the plugins answer, and see what several come to",
+		Long: `secret is about Secrets of type kubernetes.io/dockerconfigjson, which pods name under
+imagePullSecrets: how to make one of what this node's providers answer, and what the
+kubelet makes of several.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.secretCreate(), a.secretMerge())
+	return cmd
+}
+
+// secretFlags are what secret create is told.
+type secretFlags struct {
+	node                     nodeFlags
+	name, namespace, account string
+	output                   string
+	reveal                   bool
+}
+
+func (a *app) secretCreate() *cobra.Command {
+	var f secretFlags
+	cmd := &cobra.Command{
+		Use:   "create IMAGE|REGISTRY...",
+		Short: "Print a pull secret with what this node's plugins answer",
+		Long: `create asks this node's credential providers for images or registries, as the kubelet
+does, and prints a Secret of type kubernetes.io/dockerconfigjson with their logins: for
+pods on nodes without a provider, or for tools that know nothing but pull secrets.
+
+The logins of clouds end, mostly within hours: the Secret is annotated with the time,
+which is told on stderr too. After it, pods that use the Secret are refused.
+
+With --service-account the command is printed that lets an account's new pods use it.`,
+		Example: `  regcred secret create 123456789012.dkr.ecr.eu-west-1.amazonaws.com | kubectl apply -f -
+  regcred secret create --name pull -n team --service-account app myregistry.azurecr.io us-docker.pkg.dev`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.createSecret(cmd.Context(), f, args) },
+	}
+	flags := cmd.Flags()
+	f.node.add(flags)
+	flags.StringVar(&f.name, "name", "regcred", "the Secret's `name`")
+	flags.StringVarP(&f.namespace, "namespace", "n", "default", "its `namespace`")
+	flags.StringVar(&f.account, "service-account", "", "print how the `account` of the namespace gets to use it, too")
+	flags.StringVarP(&f.output, "output", "o", "yaml", "`yaml|json`")
+	flags.BoolVar(&f.reveal, "show-secrets", false, "print it on a terminal, too")
+	cmd.ValidArgsFunction = a.completeImages(&f.node)
+	completeFlag(cmd, "output", "yaml", "json")
+	return cmd
+}
+
+// expiresAnnotation is when the first login in a Secret ends.
+const expiresAnnotation = "regcred/expires"
+
+// pullSecret is a Secret for kubectl.
+type pullSecret struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name        string            `json:"name"`
+		Namespace   string            `json:"namespace"`
+		Annotations map[string]string `json:"annotations,omitempty"`
+	} `json:"metadata"`
+	Type string            `json:"type"`
+	Data map[string][]byte `json:"data"`
+}
+
+func newPullSecret(namespace, name string, config []byte) pullSecret {
+	secret := pullSecret{APIVersion: "v1", Kind: "Secret", Type: "kubernetes.io/dockerconfigjson", Data: map[string][]byte{".dockerconfigjson": config}}
+	secret.Metadata.Namespace, secret.Metadata.Name = namespace, name
+	return secret
+}
+
+// encode writes the Secret as YAML or JSON.
+func (s pullSecret) encode(output string) ([]byte, error) {
+	if output == "json" {
+		text, err := json.MarshalIndent(s, "", "  ")
+		return append(text, '\n'), err
+	}
+	return yaml.Marshal(s)
+}
+
+func (a *app) createSecret(ctx context.Context, f secretFlags, images []string) error {
+	if f.output != "yaml" && f.output != "json" {
+		return usageError(fmt.Errorf("--output %q: want yaml or json", f.output))
+	}
+	if err := a.checkTerminal(f.reveal); err != nil {
+		return err
+	}
+	for flag, name := range map[string]string{"--name": f.name, "--namespace": f.namespace, "--service-account": f.account} {
+		if !isObjectName(name) && (name != "" || flag != "--service-account") {
+			return usageError(fmt.Errorf("%s %.120q: no name of an object", flag, name))
+		}
+	}
+	n, err := f.node.find()
+	if err != nil {
+		return err
+	}
+	providers, err := a.providers(n)
+	if err != nil {
+		return err
+	}
+	var logins []issued
+	for _, image := range images {
+		login, err := a.issue(ctx, providers, image)
+		if err != nil {
+			return fmt.Errorf("%s: %w", redact.Line(image), err)
+		}
+		if logins, err = appendLogin(logins, login); err != nil {
+			return err
+		}
+	}
+	var auths []kubelet.Auth
+	for _, login := range logins {
+		auths = append(auths, login.auth)
+	}
+	config, err := kubelet.ConfigJSON(auths)
+	if err != nil {
+		return err
+	}
+	secret := newPullSecret(f.namespace, f.name, config)
+	if first := a.tellEnds(logins, time.Now()); !first.IsZero() {
+		secret.Metadata.Annotations = map[string]string{expiresAnnotation: first.UTC().Format(time.RFC3339)}
+	}
+	text, err := secret.encode(f.output)
+	if err != nil {
+		return err
+	}
+	if _, err := a.out.Write(text); err != nil {
+		return err
+	}
+	if f.account == "" {
+		return nil
+	}
+	patch := fmt.Sprintf(`kubectl patch serviceaccount %s -n %s -p '{"imagePullSecrets":[{"name":"%s"}]}'`, f.account, f.namespace, f.name)
+	if f.output == "json" {
+		a.err.Line("regcred: for new pods of the account to use it: " + patch)
+		return nil
+	}
+	_, err = io.WriteString(a.out, "# For new pods of service account "+f.account+" to use it:\n#   "+patch+"\n")
+	return err
+}
+
+// checkTerminal keeps passwords from a terminal, unless they are asked for.
+func (a *app) checkTerminal(reveal bool) error {
+	if a.out.IsTerminal() && !reveal {
+		return usageError(errors.New("this has passwords in it, and this is a terminal: write it to a file or a pipe, or give --show-secrets"))
+	}
+	return nil
+}
+
+// isObjectName reports whether the API server takes a name: a DNS subdomain.
+func isObjectName(name string) bool {
+	return name != "" && len(name) <= 253 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == "" &&
+		!strings.HasPrefix(name, "-") && !strings.HasSuffix(name, "-") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".")
+}
+
+// issued is a login that a provider gave.
+type issued struct {
+	auth     kubelet.Auth
+	provider string
+	// expires is when it ends; zero: that is not known.
+	expires time.Time
+}
+
+// issue asks for an image's login, or a registry's.
+func (a *app) issue(ctx context.Context, n replay.Node, image string) (issued, error) {
+	name, err := imageOrRegistry(image)
+	if err != nil {
+		return issued{}, err
+	}
+	result, err := n.Ask(ctx, replay.Request{Image: name})
+	if err != nil {
+		return issued{}, err
+	}
+	at := slices.IndexFunc(result.Candidates, func(c kubelet.Candidate) bool { return c.Origin.Kind == kubelet.Plugin })
+	if at < 0 {
+		for _, outcome := range result.Failures() {
+			return issued{}, fmt.Errorf("provider %s: %w", outcome.Provider.Name, outcome.Err)
+		}
+		for _, outcome := range result.Outcomes {
+			if outcome.Skipped != "" {
+				return issued{}, fmt.Errorf("provider %s is for pods alone: %s", outcome.Provider.Name, outcome.Skipped)
+			}
+		}
+		return issued{}, errors.New("no provider of this node has a credential for it")
+	}
+	candidate := result.Candidates[at]
+	if candidate.Username == "" && candidate.Password.Empty() {
+		return issued{}, errors.New("it is pulled without a credential")
+	}
+	login := issued{auth: candidate.Auth, provider: candidate.Origin.Name}
+	for _, outcome := range result.Outcomes {
+		if outcome.Provider.Name != candidate.Origin.Name {
+			continue
+		}
+		if outcome.Response.CacheKeyType == "Image" {
+			login.auth.Key = name // good for no other
+		}
+		login.expires = expiry(n.Explain(ctx, outcome.Provider, name, kubelet.Pod{}))
+	}
+	return login, nil
+}
+
+// expiry is when a login that was just obtained ends, as the provider's cache has
+// it. Zero means that it is not known.
+func expiry(e replay.Explained) time.Time {
+	switch {
+	case e.Explanation == nil:
+		return time.Time{}
+	case e.Explanation.Cache.Entry != nil:
+		return e.Explanation.Cache.Entry.Expires
+	default:
+		return time.Time{}
+	}
+}
+
+// appendLogin adds a login, unless it is there.
+func appendLogin(logins []issued, login issued) ([]issued, error) {
+	for _, known := range logins {
+		if known.auth.Key != login.auth.Key {
+			continue
+		}
+		if known.auth.Username != login.auth.Username || known.auth.Password.Reveal() != login.auth.Password.Reveal() {
+			return nil, fmt.Errorf("two logins for %s: a docker configuration holds one", redact.Line(login.auth.Key))
+		}
+		return logins, nil
+	}
+	return append(logins, login), nil
+}
+
+// tellEnds says on stderr when the logins end, and returns when the first does.
+func (a *app) tellEnds(logins []issued, now time.Time) time.Time {
+	var first time.Time
+	for _, login := range logins {
+		if login.expires.IsZero() {
+			a.err.Line("regcred: warning: when the login for " + redact.Line(login.auth.Key) + " ends is not known: " + redact.Line(login.provider) + " keeps none, or does not say")
+			continue
+		}
+		a.err.Line("regcred: warning: the login for " + redact.Line(login.auth.Key) + " ends at " + explain.When(login.expires, now) + ": make the Secret again before, or pulls with it are refused")
+		if first.IsZero() || login.expires.Before(first) {
+			first = login.expires
+		}
+	}
+	return first
+}
+
+// mergeSecretFlags are what secret merge is told.
+type mergeSecretFlags struct {
+	name, namespace string
+	output          string
+	reveal          bool
+}
+
+func (a *app) secretMerge() *cobra.Command {
+	var f mergeSecretFlags
+	cmd := &cobra.Command{
+		Use:   "merge FILE|-...",
+		Short: "Show the one docker configuration that the kubelet makes of several pull secrets",
+		Long: `merge reads pull secrets, in the order in which a pod names them, and prints the one
+config.json that the kubelet makes of them: keys from the most exact one on. Files are
+Secrets as kubectl prints them, in YAML or JSON, several and lists too, or docker
+configuration by itself.
+
+Where two have logins for the same, the kubelet tries the first one and then the other,
+and a config.json has room for one: such conflicts are told on stderr. A secret that
+cannot be read is an error, since the kubelet pulls nothing for a pod that names one.
+
+Output "text" shows no passwords.`,
+		Example: `  kubectl get secret -n team pull-a pull-b -o yaml | regcred secret merge -
+  regcred secret merge -o text a.yaml ~/.docker/config.json
+  regcred secret merge -o secret --name pull a.yaml b.yaml | kubectl apply -f -`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error { return a.mergeSecrets(f, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "docker", "`docker|secret|text`: a config.json, a Secret with it, or what is in it without passwords")
+	flags.StringVar(&f.name, "name", "regcred", "`name` of the Secret")
+	flags.StringVarP(&f.namespace, "namespace", "n", "default", "its `namespace`")
+	flags.BoolVar(&f.reveal, "show-secrets", false, "print passwords on a terminal, too")
+	completeFlag(cmd, "output", "docker", "secret", "text")
+	return cmd
+}
+
+func (a *app) mergeSecrets(f mergeSecretFlags, paths []string) error {
+	if !slices.Contains([]string{"docker", "secret", "text"}, f.output) {
+		return usageError(fmt.Errorf("--output %q: want docker, secret or text", f.output))
+	}
+	if f.output != "text" {
+		if err := a.checkTerminal(f.reveal); err != nil {
+			return err
+		}
+	}
+	if !isObjectName(f.name) || !isObjectName(f.namespace) {
+		return usageError(errors.New("--name and --namespace: no name of an object"))
+	}
+	var keyring kubelet.Keyring
+	for _, path := range paths {
+		secrets, err := a.readSecrets(path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		for _, secret := range secrets {
+			if err := keyring.AddSecret(secret); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if _, used, _ := secret.Auths(); !used {
+				a.err.Line(fmt.Sprintf("regcred: %s: the kubelet passes over secret %s, which is of type %q", redact.Line(path), redact.Line(secret.String()), redact.Line(secret.Type)))
+			}
+		}
+	}
+	merged := keyring.MergeSecrets()
+	for _, conflict := range merged.Conflicts {
+		a.err.Line("regcred: " + redact.Line(conflictText(conflict), credential.Known()...))
+	}
+	if f.output == "text" {
+		rows := [][]string{{"FOR", "USER", "FROM"}}
+		for _, login := range merged.Auths {
+			rows = append(rows, []string{redact.Line(login.Pattern), redact.Line(login.Username), redact.Line(login.Origin.Name)})
+		}
+		a.out.Table(rows)
+		return nil
+	}
+	config, err := merged.ConfigJSON()
+	if err == nil && f.output == "secret" {
+		config, err = newPullSecret(f.namespace, f.name, config).encode("yaml")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(config)
+	return err
+}
+
+func conflictText(c kubelet.Conflict) string {
+	text := fmt.Sprintf("%s: user %s of %s, and user %s of %s", c.Kept.Pattern, c.Kept.Username, c.Kept.Origin.Name, c.Lost.Username, c.Lost.Origin.Name)
+	switch {
+	case c.Same:
+		return text + " are the same login"
+	case c.Chance:
+		return text + ": which one the kubelet tries first is left to chance; the former is kept here"
+	default:
+		return text + ": the kubelet tries the former first; the latter is left out here"
+	}
+}
+
+// maxSecrets bounds a file of secrets.
+const maxSecrets = 16 << 20
+
+// readSecrets reads the secrets of a file, or of stdin.
+func (a *app) readSecrets(path string) ([]kubelet.Secret, error) {
+	var text []byte
+	var err error
+	if path == "-" {
+		text, err = io.ReadAll(io.LimitReader(a.stdin, maxSecrets+1))
+		if err == nil && len(text) > maxSecrets {
+			err = errors.New("larger than 16 MiB")
+		}
+	} else {
+		text, err = file.Read(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return secretsIn(path, text)
+}
+
+// secretsIn reads Secrets as kubectl prints them: one, several documents, a list;
+// or docker configuration.
+func secretsIn(name string, text []byte) ([]kubelet.Secret, error) {
+	var all []kubelet.Secret
+	for i, document := range documents(text) {
+		var list struct {
+			Kind  string            `json:"kind"`
+			Items []json.RawMessage `json:"items"`
+		}
+		// Whatever is wrong is told without what was read: it is secret.
+		if err := yaml.Unmarshal(document, &list); err != nil {
+			return nil, errors.New("neither YAML nor JSON")
+		}
+		if strings.HasSuffix(list.Kind, "List") {
+			for _, item := range list.Items {
+				secret, err := secretFrom(name, item)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, secret)
+			}
+			continue
+		}
+		secret, err := secretFrom(name, document)
+		if err != nil && list.Kind == "" && i == 0 && filepath.Ext(name) == ".dockercfg" {
+			secret, err = kubelet.Secret{Namespace: "file", Name: name, Type: "kubernetes.io/dockercfg", Data: map[string][]byte{".dockercfg": document}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, secret)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no secret in it")
+	}
+	return all, nil
+}
+
+// documents splits YAML at its separators. What is empty or a comment alone is
+// none.
+func documents(text []byte) [][]byte {
+	var all [][]byte
+	var current bytes.Buffer
+	add := func() {
+		document := bytes.Clone(current.Bytes())
+		current.Reset()
+		for line := range bytes.Lines(document) {
+			if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+				all = append(all, document)
+				return
+			}
+		}
+	}
+	for line := range bytes.Lines(text) {
+		if bytes.Equal(bytes.TrimRight(line, " \t\r\n"), []byte("---")) || bytes.HasPrefix(line, []byte("--- ")) {
+			add()
+			continue
+		}
+		current.Write(line)
+	}
+	add()
+	return all
+}
