@@ -8,7 +8,7 @@ import (
 )
 
 func expiryBetweenPulls(n *node) {
-	const life = 6 * time.Second
+	const life = 12 * time.Second
 	n.Live(life)
 	before, host := n.fetches(), n.newRegistry()
 	first := n.pod("first", n.imageOf(host, "first"))

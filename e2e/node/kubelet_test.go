@@ -22,24 +22,27 @@ import (
 func (n *node) startKubelet(sample string) {
 	n.t.Helper()
 	n.config = part.Kubelet{
-		Providers: n.configure(n.sample(sample), func(provider *kubeletconfig.CredentialProvider) {
-			provider.Args = n.Args
-			for _, variable := range n.Env {
-				name, value, _ := strings.Cut(variable, "=")
-				provider.Env = append(provider.Env, kubeletconfig.ExecEnvVar{Name: name, Value: value})
-			}
-			if provider.TokenAttributes != nil {
-				provider.TokenAttributes.ServiceAccountTokenAudience = n.Audience
-			}
-		}),
-		Plugins: filepath.Join(n.place.Dir, "plugins"),
-		Cluster: n.api != nil,
+		Providers: n.configure(n.sample(sample), n.adapt),
+		Plugins:   filepath.Join(n.place.Dir, "plugins"),
+		Cluster:   n.api != nil,
 	}
 	if err := os.MkdirAll(n.config.Plugins, 0o755); err != nil {
 		n.t.Fatal(err)
 	}
 	n.install(cloudtest.Binary(n.Plugin))
 	n.runKubelet()
+}
+
+// adapt gives a sample what the cloud's node needs.
+func (n *node) adapt(provider *kubeletconfig.CredentialProvider) {
+	provider.Args = n.Args
+	for _, variable := range n.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		provider.Env = append(provider.Env, kubeletconfig.ExecEnvVar{Name: name, Value: value})
+	}
+	if provider.TokenAttributes != nil {
+		provider.TokenAttributes.ServiceAccountTokenAudience = n.Audience
+	}
 }
 
 // sample is a configuration that the plugin's help and documentation tell people

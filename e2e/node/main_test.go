@@ -51,8 +51,12 @@ func enter() error {
 	if err := enclosure.Check(); err != nil {
 		return fmt.Errorf("%w: %w", cloud.ErrUnsupported, err)
 	}
+	plugins := []string{dockerconfigPlugin}
 	for _, kind := range clouds.All() {
-		if _, err := os.Stat(cloudtest.Binary(kind.Plugin)); err != nil {
+		plugins = append(plugins, kind.Plugin)
+	}
+	for _, plugin := range plugins {
+		if _, err := os.Stat(cloudtest.Binary(plugin)); err != nil {
 			return fmt.Errorf("run make build: %w", err)
 		}
 	}

@@ -50,6 +50,12 @@ func bootNode(t *testing.T, kind fake.Kind) *node {
 	if !ok {
 		t.Fatalf("no row for %s", kind.Name)
 	}
+	return bootRow(t, own, kind)
+}
+
+// bootRow is bootNode with a row that is not among those of clouds.
+func bootRow(t *testing.T, own row, kind fake.Kind) *node {
+	t.Helper()
 	begin := time.Now()
 	n := &node{t: t, row: own, place: place}
 	n.place.Logs = filepath.Join(place.Logs, strings.ReplaceAll(t.Name(), "/", "-"))

@@ -23,6 +23,7 @@ func TestPodsWithTheNodesIdentity(t *testing.T) {
 		{"a credential that expired in the queue is fetched again", expiryInTheQueue},
 		{"a restarted kubelet pulls without asking the cloud", restartedKubelet},
 		{"a cloud that is down does not stop pulls", cloudIsDown},
+		{"the doctor finds nothing", doctorFindsNothing},
 		{"a host that looks like the cloud's is sent nothing", lookAlikeIsSentNothing},
 	}
 	eachCloud(t, func(n *node) {

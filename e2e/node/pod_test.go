@@ -57,7 +57,7 @@ func whyNotRunning(pod *corev1.Pod) string {
 func pullFailure(pod *corev1.Pod) string {
 	for _, container := range pod.Status.ContainerStatuses {
 		waiting := container.State.Waiting
-		if waiting != nil && slices.Contains([]string{"ErrImagePull", "ImagePullBackOff"}, waiting.Reason) {
+		if waiting != nil && slices.Contains([]string{"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"}, waiting.Reason) {
 			return waiting.Message
 		}
 	}

@@ -25,6 +25,8 @@ func TestPodsWithTheirOwnIdentity(t *testing.T) {
 		{"a pod of the cluster's own that names no identity pulls as the node", noIdentityInTheSystem},
 		{"another pod that names no identity is refused, and the log says what lets it pull", noIdentity},
 		{"a static pod, which has no service account, pulls as the node", staticPodOfACluster},
+		{"the tool says what becomes of a pod", getSaysWhatBecomesOfAPod},
+		{"the doctor finds nothing", doctorFindsNothingForPods},
 	}
 	eachCloud(t, func(n *node) {
 		n.startCluster()
@@ -40,6 +42,7 @@ func TestPodsWithTheirOwnIdentity(t *testing.T) {
 			n.owners[namespace] = identity.Owner
 		}
 		n.t.Run("without the documented objects there is no token", func(t *testing.T) { withoutDocumented(n.in(t)) })
+		n.t.Run("the doctor tells of them", func(t *testing.T) { doctorMissesDocumented(n.in(t)) })
 		n.applyDocumented()
 		for _, test := range slices.Concat(cases, n.row.asPods) {
 			n.t.Run(test.name, func(t *testing.T) { test.run(n.in(t)) })
@@ -70,6 +73,7 @@ func withoutDocumented(n *node) {
 	if runs := n.pluginRuns(); runs != 0 {
 		n.t.Errorf("the kubelet ran the plugin %d times: it had a token", runs)
 	}
+	n.wantGetToMissGrant(pod)
 }
 
 // That an image is on the node already is of no use to who may not pull it.

@@ -20,4 +20,5 @@ func secretAndPlugin(n *node) {
 	if !n.registryRefused(host(private)) {
 		n.t.Error("the registry has refused nothing: the secret's credential was not tried")
 	}
+	n.wantGetToTryTheSecretFirst(pod, private)
 }

@@ -25,13 +25,14 @@ import (
 
 // Programs are where a node's programs are.
 type Programs struct {
-	Kubelet    string
-	APIServer  string
-	Etcd       string
-	Containerd string
-	Runtime    string // directory of containerd-shim-runc-v2
-	Registry   string
-	Workload   string // the one program that containers run
+	Kubelet           string
+	APIServer         string
+	ControllerManager string
+	Etcd              string
+	Containerd        string
+	Runtime           string // directory of containerd-shim-runc-v2
+	Registry          string
+	Workload          string // the one program that containers run
 }
 
 // ErrMissing says that a program has not been built yet, or not at the version
@@ -71,16 +72,17 @@ func Find(source, cache string) (Programs, error) {
 		directories[part.name] = filepath.Join(cache, key)
 	}
 	programs := Programs{
-		Kubelet:    filepath.Join(directories["kubernetes"], "kubelet"),
-		APIServer:  filepath.Join(directories["kubernetes"], "kube-apiserver"),
-		Etcd:       filepath.Join(directories["etcd"], "server"), // named as the last part of its package's path
-		Containerd: filepath.Join(directories["containerd"], "containerd"),
-		Runtime:    directories["containerd"],
-		Registry:   filepath.Join(directories["registry"], "registry"),
-		Workload:   workload(cache),
+		Kubelet:           filepath.Join(directories["kubernetes"], "kubelet"),
+		APIServer:         filepath.Join(directories["kubernetes"], "kube-apiserver"),
+		ControllerManager: filepath.Join(directories["kubernetes"], "kube-controller-manager"),
+		Etcd:              filepath.Join(directories["etcd"], "server"), // named as the last part of its package's path
+		Containerd:        filepath.Join(directories["containerd"], "containerd"),
+		Runtime:           directories["containerd"],
+		Registry:          filepath.Join(directories["registry"], "registry"),
+		Workload:          workload(cache),
 	}
 	for _, path := range []string{
-		programs.Kubelet, programs.APIServer, programs.Etcd, programs.Containerd, programs.Registry, programs.Workload,
+		programs.Kubelet, programs.APIServer, programs.ControllerManager, programs.Etcd, programs.Containerd, programs.Registry, programs.Workload,
 	} {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return Programs{}, fmt.Errorf("%s: %w", path, ErrMissing)
@@ -104,7 +106,7 @@ func Make(ctx context.Context, source, cache string, out io.Writer) error {
 		return err
 	}
 	if len(missing) > 0 {
-		fmt.Fprintln(out, "building a node: kubelet, kube-apiserver, containerd, etcd and a registry; some 15 minutes the first time")
+		fmt.Fprintln(out, "building a node: kubelet, kube-apiserver, kube-controller-manager, containerd, etcd and a registry; some 15 minutes the first time")
 	}
 	for i, part := range missing {
 		begin := time.Now()

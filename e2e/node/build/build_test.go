@@ -31,7 +31,7 @@ func built(t *testing.T) (cache string) {
 		"containerd": {"containerd", "containerd-shim-runc-v2"},
 		"registry":   {"registry"},
 		"etcd":       {"server"},
-		"kubernetes": {"kubelet", "kube-apiserver"},
+		"kubernetes": {"kubelet", "kube-apiserver", "kube-controller-manager"},
 	} {
 		for _, part := range parts() {
 			if part.name != name {
@@ -60,7 +60,7 @@ func TestWhatWasBuiltIsFound(t *testing.T) {
 		t.Errorf("missing %v, %v", left, err)
 	}
 	for _, program := range []string{
-		programs.Kubelet, programs.APIServer, programs.Etcd, programs.Containerd,
+		programs.Kubelet, programs.APIServer, programs.ControllerManager, programs.Etcd, programs.Containerd,
 		filepath.Join(programs.Runtime, "containerd-shim-runc-v2"), programs.Registry, programs.Workload,
 	} {
 		if _, err := os.Stat(program); err != nil {

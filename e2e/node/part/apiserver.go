@@ -31,8 +31,8 @@ const (
 // StartAPIServer starts the API server, with everything that stands between a
 // node and the tokens of its pods: the node authorizer, RBAC and the
 // restriction of nodes. It issues service account tokens in the issuer's name.
-// No controller and no scheduler runs: pods name their node, and service
-// accounts are made by hand.
+// No scheduler runs, and no controller unless StartControllerManager starts some:
+// pods name their node, and service accounts are made by hand.
 func (p Place) StartAPIServer(ctx context.Context, authority *cloud.Authority, issuer *oidc.Issuer) (*process.Process, *kubernetes.Clientset, error) {
 	files, err := p.writeIdentity(authority, issuer)
 	if err != nil {
@@ -53,6 +53,7 @@ func (p Place) StartAPIServer(ctx context.Context, authority *cloud.Authority, i
 		"--token-auth-file="+files.users,
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
+		"--allow-privileged=true",
 	)
 	if err != nil {
 		return nil, nil, err

@@ -48,6 +48,9 @@ func Start(logs, name string, command *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
+// PID is the process's.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
 // Ready waits until check returns nil. It gives up with the context, and at
 // once when the part ends.
 func (p *Process) Ready(ctx context.Context, check func(context.Context) error) error {

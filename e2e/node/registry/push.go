@@ -50,7 +50,10 @@ func NewImages(program string) (*Images, error) {
 
 // Push puts an image, written as a pod writes it, into the registry behind the
 // fronts. No two images have a digest in common.
-func (i *Images) Push(ctx context.Context, image string) error {
+func (i *Images) Push(ctx context.Context, image string) error { return i.PushAs(ctx, image, image) }
+
+// PushAs is Push with the content of another image: both have one ID.
+func (i *Images) PushAs(ctx context.Context, image, content string) error {
 	reference, err := name.NewTag(Address+"/"+image, name.Insecure)
 	if err != nil {
 		return fmt.Errorf("registry: push: %w", err)
@@ -58,7 +61,7 @@ func (i *Images) Push(ctx context.Context, image string) error {
 	config := &v1.ConfigFile{
 		Architecture: runtime.GOARCH,
 		OS:           "linux",
-		Config:       v1.Config{Entrypoint: []string{"/workload"}, Labels: map[string]string{"image": image}},
+		Config:       v1.Config{Entrypoint: []string{"/workload"}, Labels: map[string]string{"image": content}},
 	}
 	made, err := mutate.ConfigFile(empty.Image, config)
 	if err != nil {

@@ -1,4 +1,4 @@
-// The kubelet and the API server.
+// The kubelet, the API server and its controllers.
 module regcred/e2e/node/build/kubernetes
 
 go 1.26.0
@@ -44,6 +44,7 @@ replace (
 
 tool (
 	k8s.io/kubernetes/cmd/kube-apiserver
+	k8s.io/kubernetes/cmd/kube-controller-manager
 	k8s.io/kubernetes/cmd/kubelet
 )
 
