@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"regcred/plugins/acr"
+	"regcred/plugins/dockerconfig"
 	"regcred/plugins/ecr"
 	"regcred/plugins/gcr"
 	"regcred/plugins/icr"
@@ -25,6 +26,8 @@ var plugins = map[string]string{
 	"acr.md":  acr.Plugin().Usage(noEnvironment),
 	"icr.md":  icr.Plugin().Usage(noEnvironment),
 	"ocir.md": ocir.Plugin().Usage(noEnvironment),
+
+	"dockerconfig.md": dockerconfig.Plugin().Usage(noEnvironment),
 }
 
 // A plugin whose page nobody looks at would be out of date soon.
@@ -86,8 +89,12 @@ func anchor(heading string) string {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	others, err := filepath.Glob("../deploy/*/README.md")
+	if err != nil || len(others) == 0 {
+		t.Fatalf("no pages in deploy: %v", err)
+	}
 	count := 0
-	for _, page := range pages(t) {
+	for _, page := range slices.Concat(pages(t), others, []string{"../SECURITY.md"}) {
 		for _, match := range links.FindAllStringSubmatch(fences.ReplaceAllString(read(t, page), ""), -1) {
 			target, fragment, _ := strings.Cut(match[1], "#")
 			if strings.Contains(target, "://") {
