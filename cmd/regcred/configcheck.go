@@ -13,6 +13,7 @@ import (
 	kubeletconfig "k8s.io/kubelet/config/v1"
 
 	"regcred/cmd/regcred/internal/term"
+	"regcred/shared/file"
 	"regcred/shared/kubelet"
 	"regcred/shared/redact"
 )
@@ -145,12 +146,9 @@ func (a *app) loadConfig(path string) (*kubelet.Config, error) {
 		config, _ := kubelet.Load(path)
 		return config, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(a.stdin, maxStdin+1))
+	text, err := file.ReadAll(a.stdin, maxStdin)
 	if err != nil {
 		return nil, fmt.Errorf("stdin: %w", err)
-	}
-	if len(text) > maxStdin {
-		return nil, errors.New("stdin: larger than 16 MiB")
 	}
 	config, _ := kubelet.Parse("stdin", text)
 	return config, nil

@@ -186,9 +186,9 @@ func (a *app) ask(ctx context.Context, f *subjectFlags, images []string) (*answe
 // askRegistry asks the registry whether it takes the candidates, until it takes
 // one.
 func askRegistry(ctx context.Context, checker registry.Checker, r *replay.Replay) (*replay.Pull, error) {
-	logins := make([]*registry.Login, 0, len(r.Candidates)+1)
+	logins := make([]*kubelet.Auth, 0, len(r.Candidates)+1)
 	for _, candidate := range r.Candidates {
-		login := &registry.Login{Username: candidate.Username, Password: candidate.Password}
+		login := &candidate.Auth
 		if candidate.Username == "" && candidate.Password.Empty() {
 			login = nil // which the runtime takes for none
 		}

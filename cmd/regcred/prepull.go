@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -255,12 +254,9 @@ func (a *app) readList(name string) ([]byte, error) {
 		defer func() { _ = opened.Close() }()
 		r = opened
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxList+1))
+	text, err := file.ReadAll(r, maxList)
 	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxList {
-		return nil, fmt.Errorf("%s: larger than 4 MiB", name)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return text, nil
 }

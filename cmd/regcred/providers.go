@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"regcred/cmd/regcred/internal/node"
 	"regcred/cmd/regcred/internal/replay"
@@ -27,19 +26,8 @@ func (a *app) providers(n *node.Node) (replay.Node, error) {
 	return replay.Node{
 		Config: config,
 		Runner: kubelet.Runner{BinDir: n.Path(n.BinDir), Environ: environ, Dir: n.Path(n.WorkDir)},
-		Files:  nodeFiles(n),
+		Files:  n.DockerFiles(),
 	}, nil
-}
-
-// nodeFiles are where the kubelet looks for docker configuration of the node.
-func nodeFiles(n *node.Node) kubelet.NodeFiles {
-	files := kubelet.NodeFiles{RootDir: n.RootDir, Dir: n.WorkDir, Root: n.Path("/")}
-	for _, variable := range n.Env {
-		if home, found := strings.CutPrefix(variable, "HOME="); found {
-			files.Home = home // the last one counts
-		}
-	}
-	return files
 }
 
 // logins returns what the node has for an image of a pod without pull secrets

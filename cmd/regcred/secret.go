@@ -379,10 +379,7 @@ func (a *app) readSecrets(path string) ([]kubelet.Secret, error) {
 	var text []byte
 	var err error
 	if path == "-" {
-		text, err = io.ReadAll(io.LimitReader(a.stdin, maxSecrets+1))
-		if err == nil && len(text) > maxSecrets {
-			err = errors.New("larger than 16 MiB")
-		}
+		text, err = file.ReadAll(a.stdin, maxSecrets)
 	} else {
 		text, err = file.Read(path)
 	}

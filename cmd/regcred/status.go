@@ -4,15 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"regcred/cmd/regcred/internal/install"
+	"regcred/cmd/regcred/internal/suite"
 	"regcred/cmd/regcred/internal/term"
-	"regcred/shared/program"
+	"regcred/shared/file"
 	"regcred/shared/redact"
 )
 
@@ -118,8 +118,8 @@ func (a *app) examine(ctx context.Context, f *statusFlags) (*install.Status, err
 	}
 	target.askVersions(ctx, status.Files)
 	if f.textfile != "" {
-		if err := replaceFile(f.textfile, status.Metrics(time.Now())); err != nil {
-			return nil, fmt.Errorf("textfile: %w", err)
+		if err := file.Replace(f.textfile, []byte(status.Metrics(time.Now())), 0o644); err != nil {
+			return nil, fmt.Errorf("textfile: %s: %w", f.textfile, err)
 		}
 	}
 	return status, nil
@@ -144,15 +144,8 @@ func (t *target) askVersions(ctx context.Context, files []install.FileStatus) {
 		if file.Role != install.RolePlugin || file.State != install.Unchanged {
 			continue
 		}
-		command := program.New(filepath.Join(t.dir, file.Path), "--version=json")
-		command.Limit = 5 * time.Second
-		out, err := command.Run(ctx)
-		if err != nil {
-			continue
-		}
-		var answer struct{ Version string }
-		if json.Unmarshal(out, &answer) == nil {
-			file.Release = answer.Version
+		if release, _ := suite.Ask(ctx, filepath.Join(t.dir, file.Path), nil, ""); release != nil {
+			file.Release = release.Version
 		}
 	}
 }
@@ -195,24 +188,4 @@ func kubeletLine(k *install.KubeletStatus) string {
 		return fmt.Sprintf("process %d, runs with %s", k.PID, k.ConfigHash)
 	}
 	return fmt.Sprintf("process %d", k.PID)
-}
-
-// replaceFile writes a file in one step, so that nobody reads half of it.
-func replaceFile(name, text string) error {
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // it is gone if all went well
-	_, err = file.WriteString(text)
-	if err == nil {
-		err = file.Chmod(0o644)
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), name)
-	}
-	return err
 }

@@ -354,7 +354,7 @@ func (a *app) replayNode(n *node.Node, f *subjectFlags) (replay.Node, []string, 
 	notes := slices.Clone(n.Notes)
 	if n.Process != nil && n.ProviderConfig == "" && n.BinDir == "" {
 		notes = append(notes, "the kubelet has no credential providers: it runs without --image-credential-provider-config")
-		return replay.Node{Files: nodeFiles(n)}, notes, nil
+		return replay.Node{Files: n.DockerFiles()}, notes, nil
 	}
 	r, err := a.providers(n)
 	if err != nil {

@@ -47,13 +47,13 @@ func TestThePlaces(t *testing.T) {
 		places    []string
 	}{
 		"a kubelet with a home": {[]string{"HOME=/root"}, nil, []string{
-			"/var/lib/kubelet/config.json", "/work/config.json", "/root/.docker/config.json", "/.docker/config.json",
-			"/var/lib/kubelet/.dockercfg", "/work/.dockercfg", "/root/.dockercfg", "/.dockercfg",
+			"/var/lib/kubelet/config.json", "/cwd/config.json", "/root/.docker/config.json", "/.docker/config.json",
+			"/var/lib/kubelet/.dockercfg", "/cwd/.dockercfg", "/root/.dockercfg", "/.dockercfg",
 			"/run/containers/0/auth.json", "/root/.config/containers/auth.json", "/etc/containers/auth.json",
 		}},
 		"a service": {nil, nil, []string{
-			"/var/lib/kubelet/config.json", "/work/config.json", "/work/.docker/config.json", "/.docker/config.json",
-			"/var/lib/kubelet/.dockercfg", "/work/.dockercfg", "/.dockercfg",
+			"/var/lib/kubelet/config.json", "/cwd/config.json", "/cwd/.docker/config.json", "/.docker/config.json",
+			"/var/lib/kubelet/.dockercfg", "/cwd/.dockercfg", "/.dockercfg",
 			"/run/containers/0/auth.json", "/etc/containers/auth.json",
 		}},
 		"everything is said": {
@@ -61,8 +61,8 @@ func TestThePlaces(t *testing.T) {
 			[]string{"--file=/etc/first.json", "--file=/etc/second.json", "--root-dir=/data/kubelet"},
 			[]string{
 				"/etc/first.json", "/etc/second.json",
-				"/data/kubelet/config.json", "/work/config.json", "/home/kubelet/.docker/config.json", "/.docker/config.json",
-				"/data/kubelet/.dockercfg", "/work/.dockercfg", "/home/kubelet/.dockercfg", "/.dockercfg",
+				"/data/kubelet/config.json", "/cwd/config.json", "/home/kubelet/.docker/config.json", "/.docker/config.json",
+				"/data/kubelet/.dockercfg", "/cwd/.dockercfg", "/home/kubelet/.dockercfg", "/.dockercfg",
 				"/docker/config.json", "/run/user/0/containers/auth.json", "/run/containers/0/auth.json", "/config/containers/auth.json", "/etc/containers/auth.json",
 			},
 		},
@@ -85,14 +85,14 @@ func TestThePlaces(t *testing.T) {
 				m.write(place, with(host, "nobody:secret"))
 			}
 			for i, place := range tc.places {
-				m.want(m.inRoot("/work", tc.env, tc.args...), image, "user"+strconv.Itoa(i)+":secret")
+				m.want(m.inRoot("/cwd", tc.env, tc.args...), image, "user"+strconv.Itoa(i)+":secret")
 				if len(tc.args) > 0 && i < 2 {
 					m.write(place, "{}") // it has to be there
 				} else if err := os.Remove(filepath.Join(m.dir, place)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			m.inRoot("/work", tc.env, tc.args...).WantNothing(0, 0)
+			m.inRoot("/cwd", tc.env, tc.args...).WantNothing(0, 0)
 		})
 	}
 }

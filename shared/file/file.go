@@ -34,14 +34,30 @@ func Read(path string) ([]byte, error) {
 	if err := trust(info); err != nil {
 		return nil, err
 	}
-	// The size that Stat tells is no bound: files of /proc have none, and any
-	// file may grow.
-	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	return ReadAll(file, maxSize)
+}
+
+// ReadAny is Read for a file of at most limit bytes, whoever could have written
+// it.
+func ReadAny(path string, limit int) ([]byte, error) {
+	file, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return ReadAll(file, limit)
+}
+
+// ReadAll reads to the end of what has at most limit bytes, which are whole MiB.
+// The size that a file tells is no bound: those of /proc have none, and any may
+// grow. Errors are as Read's.
+func ReadAll(r io.Reader, limit int) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
 		return nil, withoutName(err)
 	}
-	if len(text) > maxSize {
-		return nil, errors.New("larger than 1 MiB")
+	if len(text) > limit {
+		return nil, fmt.Errorf("larger than %d MiB", limit>>20)
 	}
 	return text, nil
 }

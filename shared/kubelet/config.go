@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -191,21 +190,7 @@ var extensions = []string{".json", ".yaml", ".yml"}
 
 // readConfig reads a file whoever wrote it: whether that was somebody who may
 // is another question than what the kubelet does with it.
-func readConfig(path string) ([]byte, error) {
-	f, err := file.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxConfig {
-		return nil, errors.New("larger than 16 MiB")
-	}
-	return text, nil
-}
+func readConfig(path string) ([]byte, error) { return file.ReadAny(path, maxConfig) }
 
 func unreadable(path string, err error) Problem {
 	code, fix := "config-unreadable", ""

@@ -180,8 +180,8 @@ func TestNodeFiles(t *testing.T) {
 			}
 		}
 	}
-	bare := kubelet.NodeFiles{RootDir: "/k", Dir: "/work"}.Paths()
-	if bare[2] != "/work/.docker/config.json" || bare[6] != "/work/.dockercfg" || bare[0] != "/k/config.json" {
+	bare := kubelet.NodeFiles{RootDir: "/k", Dir: "/cwd"}.Paths()
+	if bare[2] != "/cwd/.docker/config.json" || bare[6] != "/cwd/.dockercfg" || bare[0] != "/k/config.json" {
 		t.Errorf("without HOME: %q", bare)
 	}
 }

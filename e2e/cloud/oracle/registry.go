@@ -104,10 +104,6 @@ func (f *Fake) answerManifest(x *cloud.Exchange, r *cloud.Request) error {
 	return nil
 }
 
-// Token returns what is known of a registry's token; ok is false for one that the
-// fake did not issue.
-func (f *Fake) Token(password string) (token Token, ok bool) { return f.issued.Find(password) }
-
 // find returns what is known of a token that a registry is shown.
 func (f *Fake) find(host, password string) (Token, error) {
 	token, ok := f.issued.Find(password)
@@ -139,6 +135,3 @@ func (f *Fake) Pull(host, username, password string) (owner string, err error) {
 	}
 	return p.Owner, err
 }
-
-// Issued is how many registry tokens were given out.
-func (f *Fake) Issued() int { return f.issued.Count(func(Token) bool { return true }) }

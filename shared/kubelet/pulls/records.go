@@ -24,6 +24,7 @@ import (
 
 	kjson "sigs.k8s.io/json"
 
+	"regcred/shared/file"
 	"regcred/shared/redact"
 )
 
@@ -132,9 +133,6 @@ type Store struct{ dir string }
 // this process.
 func In(rootDir string) Store { return Store{filepath.Join(rootDir, "image_manager")} }
 
-// Dir is the directory of the records.
-func (s Store) Dir() string { return s.dir }
-
 // Exists reports whether there are records. A kubelet that keeps none is older
 // than 1.35, or its gate KubeletEnsureSecretPulledImages is off.
 func (s Store) Exists() bool {
@@ -214,35 +212,9 @@ func readDir(path string) ([]os.DirEntry, error) {
 	return entries, err
 }
 
-// read reads a regular file.
-func (s Store) read(file string) ([]byte, error) {
-	path := filepath.Join(s.dir, file)
-	if info, err := os.Stat(path); err != nil {
-		return nil, reason(err)
-	} else if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
-	if err != nil {
-		return nil, reason(err)
-	}
-	if len(text) > maxRecord {
-		return nil, fmt.Errorf("larger than %d MiB", maxRecord>>20)
-	}
-	return text, nil
-}
-
-// reason is an error without the path that is said beside it.
-func reason(err error) error {
-	if path, ok := errors.AsType[*os.PathError](err); ok {
-		return path.Err
-	}
-	return err
+// read reads a file of the records, which is whose it is.
+func (s Store) read(name string) ([]byte, error) {
+	return file.ReadAny(filepath.Join(s.dir, name), maxRecord)
 }
 
 // pulled returns the record of an image ID, or nil if there is none.

@@ -334,22 +334,7 @@ func (c *Client) advice(status int) string {
 
 // readFile reads a file of a kubeconfig, whoever owns it: kubectl does so too.
 func readFile(path string) ([]byte, error) {
-	f, err := file.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		if path, ok := errors.AsType[*os.PathError](err); ok {
-			err = path.Err
-		}
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("larger than %d MiB", maxFile>>20)
-	}
-	return text, nil
+	return file.ReadAny(path, maxFile)
 }
 
 // segment makes a name part of a path.

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"regcred/shared/credential"
+	"regcred/shared/kubelet"
 	"regcred/shared/redact"
 )
 
@@ -74,12 +74,6 @@ func (i Image) Digest(repository string) string {
 		}
 	}
 	return ""
-}
-
-// Login is with whom a registry has to do.
-type Login struct {
-	Username string
-	Password credential.Secret
 }
 
 // Connect connects to a runtime. The endpoint is a socket's path, with or
@@ -177,7 +171,7 @@ func imageOf(i *runtimeapi.Image) Image {
 
 // Pull pulls an image, and returns once it is there: the interface tells
 // nothing before. A nil login pulls as anybody.
-func (r *Runtime) Pull(ctx context.Context, name string, login *Login) error {
+func (r *Runtime) Pull(ctx context.Context, name string, login *kubelet.Auth) error {
 	request := &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: name}}
 	var secrets []string
 	if login != nil {

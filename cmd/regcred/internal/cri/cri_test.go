@@ -15,6 +15,7 @@ import (
 	"regcred/cmd/regcred/internal/cri"
 	"regcred/cmd/regcred/internal/cri/critest"
 	"regcred/shared/credential"
+	"regcred/shared/kubelet"
 )
 
 func connect(t *testing.T, endpoint string) *cri.Runtime {
@@ -40,11 +41,11 @@ func TestPull(t *testing.T) {
 	if image, err := r.Image(t.Context(), "registry.example.com/app:v1"); image != nil || err != nil {
 		t.Fatalf("image %v, %v before the pull", image, err)
 	}
-	err := r.Pull(t.Context(), "registry.example.com/app:v1", &cri.Login{Username: "team", Password: credential.NewSecret("battery staple")})
+	err := r.Pull(t.Context(), "registry.example.com/app:v1", &kubelet.Auth{Username: "team", Password: credential.NewSecret("battery staple")})
 	if err == nil || !strings.Contains(err.Error(), "401 Unauthorized") || strings.Contains(err.Error(), "staple") {
 		t.Errorf("pulled with the wrong password: %v", err)
 	}
-	if err := r.Pull(t.Context(), "registry.example.com/app:v1", &cri.Login{Username: "team", Password: credential.NewSecret("correct horse")}); err != nil {
+	if err := r.Pull(t.Context(), "registry.example.com/app:v1", &kubelet.Auth{Username: "team", Password: credential.NewSecret("correct horse")}); err != nil {
 		t.Fatal(err)
 	}
 	image, err := r.Image(t.Context(), "registry.example.com/app:v1")

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"regcred/shared/version"
@@ -44,7 +45,7 @@ func checkBinaries(s *subject, r *recorder) {
 		for release, names := range releases {
 			evidence = append(evidence, strings.Join(names, ", ")+": "+release)
 		}
-		sortStrings(evidence[1:])
+		slices.Sort(evidence[1:])
 		r.find("binary-other-release", "", "programs of this suite are of several releases", "install one release of all of them", evidence...)
 	}
 }

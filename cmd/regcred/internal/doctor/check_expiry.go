@@ -16,7 +16,6 @@ import (
 	"regcred/shared/credential"
 	"regcred/shared/dockerconfig"
 	"regcred/shared/jwt"
-	"regcred/shared/kubelet"
 )
 
 // checkExpiry looks at everything on the node that ends by itself and that
@@ -56,25 +55,10 @@ func roughly(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// home is the kubelet's $HOME.
-func (s *subject) home() string {
-	home := ""
-	for _, variable := range s.Node.Env {
-		if value, ok := strings.CutPrefix(variable, "HOME="); ok {
-			home = value
-		}
-	}
-	return home
-}
-
-func (s *subject) nodeFiles() kubelet.NodeFiles {
-	return kubelet.NodeFiles{RootDir: s.Node.RootDir, Dir: s.Node.WorkDir, Home: s.home(), Root: s.Node.Path("/")}
-}
-
 // checkDockerConfig looks at the logins of the node's docker configuration: those
 // that are JWTs say when they end, as tokens that somebody saved do.
 func (s *subject) checkDockerConfig(r *recorder) int {
-	found := s.nodeFiles().Read()
+	found := s.Node.DockerFiles().Read()
 	if found.Path == "" {
 		return 0
 	}

@@ -54,7 +54,7 @@ func (s *subject) checkFlags(r *recorder) {
 // checkDockerFiles looks at the docker configurations that the kubelet looks
 // for. The first that can be read is the only one that counts.
 func (s *subject) checkDockerFiles(r *recorder) {
-	found := s.nodeFiles().Read()
+	found := s.Node.DockerFiles().Read()
 	for _, problem := range found.Problems {
 		r.find("docker-config-broken", "", "a docker configuration of the node cannot be read, and the kubelet passes over it", "correct it, or remove it", s.shown(problem.String()))
 	}
@@ -85,7 +85,7 @@ func (s *subject) checkDockerFiles(r *recorder) {
 
 // laterFiles are the docker configurations after a file that are there.
 func (s *subject) laterFiles(path string) []string {
-	paths := s.nodeFiles().Paths()
+	paths := s.Node.DockerFiles().Paths()
 	var later []string
 	for _, p := range paths[slices.Index(paths, path)+1:] {
 		if p != path && exists(p) && !slices.Contains(later, s.shown(p)) {

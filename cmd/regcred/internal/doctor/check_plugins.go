@@ -9,19 +9,9 @@ import (
 	"regcred/shared/check"
 )
 
-func sortStrings(s []string) { slices.Sort(s) }
-
 // checkSettings tells which plugins refuse what they are told.
 func checkSettings(s *subject, r *recorder) {
-	if len(s.plugins()) == 0 {
-		r.skip("", s.noPlugins())
-		return
-	}
-	for _, p := range s.plugins() {
-		if p.release == nil {
-			r.skip(p.Name, notAsked(p))
-		}
-	}
+	s.skipPrograms(r)
 	for _, a := range s.attempts() {
 		switch {
 		case a.refusal != "":
@@ -30,6 +20,19 @@ func checkSettings(s *subject, r *recorder) {
 			r.skip(a.Name, "the plugin could not be asked: "+a.err.Error())
 		default:
 			r.ok(a.Name, "the plugin accepts its settings")
+		}
+	}
+}
+
+// skipPrograms tells why there is nothing to ask, or which programs are not
+// asked.
+func (s *subject) skipPrograms(r *recorder) {
+	if len(s.plugins()) == 0 {
+		r.skip("", s.noPlugins())
+	}
+	for _, p := range s.plugins() {
+		if p.release == nil {
+			r.skip(p.Name, notAsked(p))
 		}
 	}
 }
@@ -54,15 +57,7 @@ const slowCloud = 10 * time.Second
 
 // checkIdentity tells what the plugins could obtain.
 func checkIdentity(s *subject, r *recorder) {
-	if len(s.plugins()) == 0 {
-		r.skip("", s.noPlugins())
-		return
-	}
-	for _, p := range s.plugins() {
-		if p.release == nil {
-			r.skip(p.Name, notAsked(p))
-		}
-	}
+	s.skipPrograms(r)
 	for _, a := range s.attempts() {
 		switch {
 		case a.refusal != "":

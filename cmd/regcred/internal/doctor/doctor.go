@@ -20,6 +20,7 @@ import (
 	"regcred/cmd/regcred/internal/cluster"
 	"regcred/cmd/regcred/internal/node"
 	"regcred/cmd/regcred/internal/registry"
+	"regcred/cmd/regcred/internal/suite"
 	"regcred/shared/version"
 )
 
@@ -67,7 +68,7 @@ const (
 
 	// checkLimit is how long a check may take: some run a plugin, which has a
 	// minute, after all programs have told their release.
-	checkLimit = attemptLimit + 3*versionLimit
+	checkLimit = attemptLimit + 3*suite.Limit
 )
 
 // Names returns an error that names the first that is of no check and no

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"regcred/cmd/regcred/internal/cluster"
+	"regcred/cmd/regcred/internal/suite"
 	"regcred/shared/check"
 	"regcred/shared/kubelet"
 	"regcred/shared/kubelet/pulls"
@@ -95,11 +96,8 @@ type plugin struct {
 
 	// release is what it says of itself. Nil means that it is not of this
 	// suite.
-	release *release
+	release *suite.Release
 }
-
-// release is what a program of this suite says of itself.
-type release struct{ Name, Version, GoVersion, Platform string }
 
 // findPlugins looks the programs over, and asks those that may be run for their
 // release.
@@ -143,9 +141,6 @@ func (p *plugin) broken() {
 	}
 }
 
-// versionLimit is how long a program may take to say its release.
-const versionLimit = 5 * time.Second
-
 func (s *subject) inspect(p *plugin) {
 	if p.Name == "" || strings.ContainsRune(p.Name, '/') || p.Name == "." || p.Name == ".." {
 		p.fault, p.problem = "binary-missing", "the provider has no name that a file can have"
@@ -173,12 +168,8 @@ func (s *subject) inspect(p *plugin) {
 		p.fault, p.problem, p.evidence = "binary-writable", "others than root can replace it", open
 		return
 	}
-	command := program.New(p.file, "--version=json")
-	command.Env, command.Dir, command.Limit = s.environ(p.Provider), s.Node.Path(s.Node.WorkDir), versionLimit
-	result := command.Report(s.ctx)
-	var said release
-	if result.Err == nil && json.Unmarshal(result.Stdout, &said) == nil && said.Name != "" && said.Version != "" && said.GoVersion != "" && said.Platform != "" {
-		p.release = &said
+	var result program.Result
+	if p.release, result = suite.Ask(s.ctx, p.file, s.environ(p.Provider), s.Node.Path(s.Node.WorkDir)); p.release != nil {
 		return
 	}
 	// A program of somebody else's need not know the flag. One that was not

@@ -8,14 +8,13 @@
 package node
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"regcred/shared/file"
+	"regcred/shared/kubelet"
 )
 
 // Defaults of the kubelet.
@@ -261,28 +260,24 @@ func places() []Place {
 	}
 }
 
+// DockerFiles are where the kubelet looks for docker configuration of the node.
+func (n *Node) DockerFiles() kubelet.NodeFiles {
+	files := kubelet.NodeFiles{RootDir: n.RootDir, Dir: n.WorkDir, Root: n.Path("/")}
+	for _, variable := range n.Env {
+		if home, found := strings.CutPrefix(variable, "HOME="); found {
+			files.Home = home // the last one counts
+		}
+	}
+	return files
+}
+
 func (n *Node) note(format string, args ...any) {
 	n.Notes = append(n.Notes, fmt.Sprintf(format, args...))
 }
 
 // readFile reads a regular file of at most maxFile bytes.
 func readFile(path string) ([]byte, error) {
-	f, err := file.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		if path, ok := errors.AsType[*os.PathError](err); ok {
-			err = path.Err
-		}
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("larger than %d MiB", maxFile>>20)
-	}
-	return text, nil
+	return file.ReadAny(path, maxFile)
 }
 
 // within is where a path of a file tree is, with the links that lead to it

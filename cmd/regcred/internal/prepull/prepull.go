@@ -32,7 +32,7 @@ const (
 // Runtime is the container runtime, as far as it is needed.
 type Runtime interface {
 	Image(ctx context.Context, name string) (*cri.Image, error)
-	Pull(ctx context.Context, name string, login *cri.Login) error
+	Pull(ctx context.Context, name string, login *kubelet.Auth) error
 }
 
 // Puller pulls images.
@@ -233,7 +233,7 @@ func (p Puller) login(ctx context.Context, name string, r *Result) error {
 	}
 	var failed []error
 	for _, login := range logins {
-		err := p.Runtime.Pull(ctx, name, &cri.Login{Username: login.Username, Password: login.Password})
+		err := p.Runtime.Pull(ctx, name, &login.Auth)
 		if err == nil {
 			r.Origin = login.Origin
 			return nil

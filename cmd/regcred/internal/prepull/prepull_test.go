@@ -156,7 +156,7 @@ func (f *flaky) Image(context.Context, string) (*cri.Image, error) {
 	return &cri.Image{ID: "sha256:1"}, nil
 }
 
-func (f *flaky) Pull(ctx context.Context, _ string, _ *cri.Login) error {
+func (f *flaky) Pull(ctx context.Context, _ string, _ *kubelet.Auth) error {
 	if len(f.fails) == 0 {
 		f.here = true
 		return nil

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -59,7 +58,7 @@ func (h Hosts) Endpoints(registry string) (endpoints []Endpoint, from string, er
 	for _, dir := range h.Dirs {
 		for _, name := range directories(registry) {
 			path := filepath.Join(dir, name, "hosts.toml")
-			text, err := read(path)
+			text, err := file.ReadAny(path, maxHosts)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -82,19 +81,6 @@ func directories(registry string) []string {
 		return []string{registry, host + "_" + port + "_", host, "_default"}
 	}
 	return []string{registry, "_default"}
-}
-
-func read(path string) ([]byte, error) {
-	f, err := file.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxHosts+1))
-	if err == nil && len(text) > maxHosts {
-		err = errors.New("larger than 1 MiB")
-	}
-	return text, err
 }
 
 // itself is the server that a registry's name says.

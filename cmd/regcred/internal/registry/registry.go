@@ -29,6 +29,8 @@ import (
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
+	"regcred/shared/file"
+	"regcred/shared/kubelet"
 	"regcred/shared/redact"
 )
 
@@ -39,12 +41,6 @@ const (
 	// maxBody bounds an answer: registries refuse larger manifests.
 	maxBody = 4 << 20
 )
-
-// Login is what a registry is to take. Nil is a pull without a login.
-type Login struct {
-	Username string
-	Password credential.Secret
-}
 
 // Stages of a check, in their order.
 const (
@@ -103,10 +99,10 @@ type Checker struct {
 	WayOnly bool
 }
 
-// Check checks whether an image, as a pod has it, can be pulled with a login.
-// The endpoints are asked in the order of the container runtime, until one
+// Check checks whether an image, as a pod has it, can be pulled with a login;
+// nil is a pull without one. The endpoints are asked in the order of the container runtime, until one
 // takes it. The error is of the image or of the runtime's configuration.
-func (c Checker) Check(ctx context.Context, image string, login *Login) ([]Result, error) {
+func (c Checker) Check(ctx context.Context, image string, login *kubelet.Auth) ([]Result, error) {
 	reference, err := name.ParseReference(image, name.WeakValidation)
 	if err != nil {
 		return nil, fmt.Errorf("image: %w", err)
@@ -139,7 +135,7 @@ type check struct {
 	wayOnly    bool
 	platform   string
 	endpoint   Endpoint
-	login      *Login
+	login      *kubelet.Auth
 	namespace  string // the registry as the image names it
 	repository string
 	identifier string // tag or digest
@@ -173,7 +169,7 @@ func (c *check) stage(name string, ok bool, began time.Time, format string, args
 func (c *check) prepare() bool {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.endpoint.SkipVerify} //nolint:gosec // As the runtime is configured.
 	for _, path := range c.endpoint.CA {
-		text, err := read(path)
+		text, err := file.ReadAny(path, maxHosts)
 		if err != nil {
 			return c.stage(Connect, false, time.Now(), "certificate authorities: %s: %s", path, err)
 		}

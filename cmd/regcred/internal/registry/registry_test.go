@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"regcred/shared/credential"
+	"regcred/shared/kubelet"
 )
 
 const (
@@ -90,10 +91,12 @@ func (r *fakeRegistry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-func user() *Login { return &Login{"user", credential.NewSecret(password)} }
+func user() *kubelet.Auth {
+	return &kubelet.Auth{Username: "user", Password: credential.NewSecret(password)}
+}
 
 // checkLogin checks a login for team/app:v1.
-func checkLogin(t *testing.T, c Checker, host string, login *Login) []Result {
+func checkLogin(t *testing.T, c Checker, host string, login *kubelet.Auth) []Result {
 	t.Helper()
 	results, err := c.Check(t.Context(), host+"/team/app:v1", login)
 	if err != nil {
@@ -126,7 +129,7 @@ func TestLogins(t *testing.T) {
 	for _, test := range []struct {
 		name         string
 		change       func(*fakeRegistry)
-		login        *Login
+		login        *kubelet.Auth
 		stages, says string
 	}{
 		{"a token", nil, user(), "connect challenge token manifest", "for 5m0s"},

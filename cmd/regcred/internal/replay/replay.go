@@ -4,13 +4,11 @@ package replay
 
 import (
 	"context"
-	"encoding/json"
 	"path/filepath"
 	"slices"
-	"time"
 
+	"regcred/cmd/regcred/internal/suite"
 	"regcred/shared/kubelet"
-	"regcred/shared/program"
 )
 
 // Node is what a kubelet has.
@@ -128,14 +126,8 @@ func (n Node) withoutCache(ctx context.Context, p *kubelet.Provider) *kubelet.Pr
 	return &fresh
 }
 
-// versionTime is how long a program may take to say what it is.
-const versionTime = 5 * time.Second
-
 // OfThisSuite asks a provider's program whether it is one of this suite.
 func (n Node) OfThisSuite(ctx context.Context, p *kubelet.Provider) bool {
-	command := program.New(filepath.Join(n.Runner.BinDir, p.Name), "--version=json")
-	command.Env, command.Dir, command.Limit = n.Runner.Env(p), n.Runner.Dir, versionTime
-	result := command.Report(ctx)
-	var said struct{ Name, Version, GoVersion, Platform string }
-	return result.Err == nil && json.Unmarshal(result.Stdout, &said) == nil && said.Name != "" && said.Version != "" && said.GoVersion != "" && said.Platform != ""
+	release, _ := suite.Ask(ctx, filepath.Join(n.Runner.BinDir, p.Name), n.Runner.Env(p), n.Runner.Dir)
+	return release != nil
 }
