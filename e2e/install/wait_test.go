@@ -79,20 +79,21 @@ func TestStatusAgainAndAgain(t *testing.T) {
 	root := t.TempDir()
 	image(t, root)
 	textfile := filepath.Join(t.TempDir(), "regcred.prom")
-	metrics := func(words string) func() bool {
+	said, stop := start(t, "status", "--root", root, "--every", "20ms", "--textfile", textfile)
+	// It speaks after it has written.
+	both := func(metrics, words string, times int) func() bool {
 		return func() bool {
 			text, err := os.ReadFile(textfile)
-			return err == nil && strings.Contains(string(text), words)
+			return err == nil && strings.Contains(string(text), metrics) && strings.Count(said.String(), words) == times
 		}
 	}
-	said, stop := start(t, "status", "--root", root, "--every", "20ms", "--textfile", textfile)
-	cloudtest.Eventually(t, "nothing is installed", metrics(" 0\n# HELP regcred_installed_files_changed"))
+	cloudtest.Eventually(t, "nothing is installed", both(" 0\n# HELP regcred_installed_files_changed", "nothing is installed", 1))
 	run(t, "", "install", "--root", root).want(t, 0)
-	cloudtest.Eventually(t, "something is", metrics(" 1\n# HELP regcred_installed_files_changed"))
+	cloudtest.Eventually(t, "something is", both(" 1\n# HELP regcred_installed_files_changed", "all is well", 1))
 	if err := os.RemoveAll(filepath.Join(root, "var/lib/regcred")); err != nil {
 		t.Fatal(err)
 	}
-	cloudtest.Eventually(t, "nothing is again", metrics(" 0\n# HELP regcred_installed_files_changed"))
+	cloudtest.Eventually(t, "nothing is again", both(" 0\n# HELP regcred_installed_files_changed", "nothing is installed", 2))
 	// What keeps it from writing passes.
 	if err := os.Rename(filepath.Dir(textfile), filepath.Dir(textfile)+".away"); err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestStatusAgainAndAgain(t *testing.T) {
 	if err := os.Remove(textfile); err != nil {
 		t.Fatal(err)
 	}
-	cloudtest.Eventually(t, "it goes on", metrics(" 0\n# HELP regcred_installed_files_changed"))
+	cloudtest.Eventually(t, "it goes on", both(" 0\n# HELP regcred_installed_files_changed", "nothing is installed", 3))
 	stop()
 	// It spoke when something had changed, and not every time that it looked.
 	for words, want := range map[string]int{"nothing is installed": 3, "all is well": 1, "textfile:": 1} {

@@ -72,6 +72,8 @@ func (s *Store) try() (bool, error) {
 		}
 		switch err := s.tree.Mkdir(missing, mode); {
 		case errors.Is(err, fs.ErrExist): // by another run
+		case errors.Is(err, fs.ErrNotExist):
+			return false, nil // another run has removed it before it was done
 		case err != nil:
 			return false, err
 		default:

@@ -72,7 +72,7 @@ func (t *Tree) ResolveDir(name string) (string, error) { return t.resolve(name, 
 
 // resolve calls visit, if that is not nil, with each path on the way that
 // exists, the root first.
-func (t *Tree) resolve(name string, last bool, visit func(string) error) (string, error) {
+func (t *Tree) resolve(name string, last bool, visit func(string, fs.FileInfo) error) (string, error) {
 	if !path.IsAbs(name) {
 		return "", fmt.Errorf("path %q: not absolute", name)
 	}
@@ -80,10 +80,15 @@ func (t *Tree) resolve(name string, last bool, visit func(string) error) (string
 		return "", fmt.Errorf("path %q: NUL in it", name)
 	}
 	if visit == nil {
-		visit = func(string) error { return nil }
-	}
-	if err := visit("/"); err != nil {
-		return "", err
+		visit = func(string, fs.FileInfo) error { return nil }
+	} else {
+		top, err := t.root.Lstat(local("/"))
+		if err != nil {
+			return "", fmt.Errorf("/: %w", cause(err))
+		}
+		if err := visit("/", top); err != nil {
+			return "", err
+		}
 	}
 	at, links := "/", 0
 	rest := strings.Split(name, "/")
@@ -104,7 +109,7 @@ func (t *Tree) resolve(name string, last bool, visit func(string) error) (string
 		} else if err != nil {
 			return "", fmt.Errorf("%s: %w", there, cause(err))
 		}
-		if err := visit(there); err != nil {
+		if err := visit(there, info); err != nil {
 			return "", err
 		}
 		final := !slices.ContainsFunc(rest, func(s string) bool { return s != "" && s != "." })
@@ -332,11 +337,7 @@ func (t *Tree) Names(name string) ([]string, error) {
 // directory on the way, that of a link too, or the file itself, that others
 // may write, or that is not root's.
 func (t *Tree) CheckPath(name string) error {
-	_, err := t.resolve(name, true, func(at string) error {
-		info, err := t.root.Lstat(local(at))
-		if err != nil {
-			return fmt.Errorf("%s: %w", at, cause(err))
-		}
+	_, err := t.resolve(name, true, func(at string, info fs.FileInfo) error {
 		state := State{Kind: Other, Mode: bits(info.Mode())}
 		if info.Mode()&fs.ModeSymlink != 0 {
 			state.Kind = Link
