@@ -34,9 +34,10 @@ cloud: build ## a shell on a node of a fake cloud, CLOUD=aws, with the binaries 
 	@go run ./e2e/cmd/cloud $(or $(CLOUD),aws)
 
 test: build ## unit tests, and the built binaries against the fake clouds
-	go test -race $$(go list ./... | grep -v /e2e/) ./e2e/cloud/... ./e2e/cmd/...
-	@# What these test are programs, which the race detector does not see. They
-	@# wait more than they compute, so that more run than there are processors.
+	@# Both wait more than they compute, so that more packages are tested at a time
+	@# than there are processors. The second are programs, into which the race
+	@# detector does not see.
+	go test -race -p 4 $$(go list ./... | grep -v /e2e/) ./e2e/cloud/... ./e2e/cmd/...
 	go test -count=1 -p 4 $$(go list ./e2e/... | grep -vE '/e2e/(cloud|cmd)(/|$$)')
 
 parts: ## build what make e2e runs the binaries with: minutes, and the network, the first time
