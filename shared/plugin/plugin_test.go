@@ -279,11 +279,11 @@ func TestLevel(t *testing.T) {
 }
 
 // An installer's REGCRED_VERSION must not turn answers into version text.
-func TestHelpAndVersionAreNoSettings(t *testing.T) {
+func TestQuestionsOfAPersonAreNoSettings(t *testing.T) {
 	_, invocation, err := described.Load(nil, func(name string) string {
-		return map[string]string{"REGCRED_VERSION": "text", "REGCRED_HELP": "true"}[name]
+		return map[string]string{"REGCRED_VERSION": "text", "REGCRED_HELP": "true", "REGCRED_EXPLAIN": "json", "REGCRED_CHECK": "true"}[name]
 	})
-	if err != nil || invocation.Help || invocation.Version != "" {
+	if err != nil || invocation.Help || invocation.Version != "" || invocation.Explain != "" || invocation.Check {
 		t.Errorf("got %+v, %v", invocation, err)
 	}
 }

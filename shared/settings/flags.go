@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -22,7 +23,7 @@ func Env(fs *pflag.FlagSet, flag string, variables ...string) {
 // hasVariables reports whether a flag is a setting: what asks for something else
 // than an answer, or only placates a vendor's configuration, is not.
 func hasVariables(flag *pflag.Flag) bool {
-	return !flag.Hidden && flag.Name != "help" && flag.Name != "version" && flag.Name != "explain"
+	return !flag.Hidden && !slices.Contains([]string{"help", "version", "explain", "check"}, flag.Name)
 }
 
 // variables returns the environment variables that set a flag, the first one
