@@ -24,7 +24,10 @@ func (a *app) runHelper(ctx context.Context, args []string) int {
 // they are: those of the environment, of the kubelet that runs, or of the
 // platform, as while a node image is made.
 func (a *app) findProviders() (helper.Providers, error) {
-	options := node.Options{ProviderConfig: a.getenv("REGCRED_CONFIG"), BinDir: a.getenv("REGCRED_BIN_DIR")}
+	const config, binDir = "REGCRED_CONFIG", "REGCRED_BIN_DIR"
+	options := node.Options{ProviderConfig: a.getenv(config), BinDir: a.getenv(binDir)}
+	// A plugin would take the kubelet's configuration for its own settings.
+	a.environ = without(a.environ, config, binDir)
 	n, err := node.Find(options)
 	if err != nil {
 		return helper.Providers{}, err
