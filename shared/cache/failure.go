@@ -30,7 +30,7 @@ func record(err error, took time.Duration, earlier *failed, now Instant) *failed
 		failure = &credential.Failure{Err: err}
 	}
 	f := &failed{Permanent: failure.Permanent, Count: 1, At: now.stamp()}
-	if earlier != nil {
+	if earlier != nil && now.since(earlier.At) < earlier.Retry+keepFailure {
 		f.Count = min(earlier.Count, maxCount) + 1
 	}
 	f.Retry = retryPoint(failure, f.Count, took)

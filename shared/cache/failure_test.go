@@ -59,6 +59,32 @@ func TestSuccessEndsTheDoubling(t *testing.T) {
 	}
 }
 
+// An outage of yesterday says nothing of one request that fails today.
+func TestOldFailuresDoNotCount(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pass func(*fakeClock)
+		want int
+	}{
+		"soon after":   {func(c *fakeClock) { c.run(2 * time.Second) }, 3},
+		"much later":   {func(c *fakeClock) { c.run(keepFailure + 2*time.Second) }, 1},
+		"of no moment": {func(c *fakeClock) { c.bootID = "second"; c.boot = 0; c.step(-time.Hour) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			cache, _ := newTestCache(t, clock)
+			cloud := &fakeCloud{key: credential.Key{"k"}, fetch: func(int) (credential.Credential, error) { return credential.Credential{}, errors.New("down") }}
+			_, _ = cache.Get(t.Context(), cloud)
+			clock.run(time.Second)
+			_, _ = cache.Get(t.Context(), cloud)
+			tc.pass(clock)
+			_, _ = cache.Get(t.Context(), cloud)
+			if e, _ := cache.store.read(nameOf(credentials, cloud.key)); e.Failed == nil || e.Failed.Count != tc.want {
+				t.Errorf("recorded as %+v, want count %d", e.Failed, tc.want)
+			}
+		})
+	}
+}
+
 func TestRecordedFailureHoldsNoToken(t *testing.T) {
 	clock := newClock()
 	cache, dir := newTestCache(t, clock)
