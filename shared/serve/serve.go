@@ -78,6 +78,9 @@ func (p *process) run(ctx context.Context) (code int) {
 		if value := recover(); value != nil {
 			code = p.fail(1, fmt.Errorf("internal error (%s); please report it", panicked(value)))
 		}
+		if log := p.open.Load(); log != nil {
+			log.close()
+		}
 	}()
 	p.step.set("reading the settings")
 	cloud, invocation, err := p.plugin.Load(p.args, p.getenv)
@@ -99,7 +102,6 @@ func (p *process) run(ctx context.Context) (code int) {
 	}
 	p.log = newLogger(p.plugin.Name, cloud.Common, p.stderr, p.redact)
 	p.open.Store(&p.log)
-	defer p.log.close()
 	if len(invocation.Args) > 0 {
 		// What a plugin has no use for it passes over, as the vendors' do.
 		p.log.Debug("arguments besides the flags", "arguments", strings.Join(invocation.Args, " "))

@@ -211,10 +211,15 @@ func TestFailures(t *testing.T) {
 }
 
 func TestAPanicIsOneLineThatRepeatsNothing(t *testing.T) {
-	got := start(t.Context(), func(context.Context) (credential.Credential, error) { panic("hunter2 " + claims) }, request, "--cache-dir=")
+	file := filepath.Join(t.TempDir(), "log")
+	got := start(t.Context(), func(context.Context) (credential.Credential, error) { panic("hunter2 " + claims) }, request, "--cache-dir=", "--log-file", file)
 	wantFailure(t, got, 1, "internal error (string at serve_test.go:")
-	if strings.Contains(got.stderr, "hunter2") {
-		t.Errorf("the panic's value is printed: %s", got.stderr)
+	log, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(log), "internal error (string at serve_test.go:") {
+		t.Errorf("logged: %q, %v", log, err)
+	}
+	if strings.Contains(got.stderr+string(log), "hunter2") {
+		t.Errorf("the panic's value is printed: %s, %s", got.stderr, log)
 	}
 }
 
