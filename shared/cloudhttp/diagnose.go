@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -122,8 +121,7 @@ func (r Reply) diagnoseWay(s Service) Diagnosis {
 		return Diagnosis{s.Name + " accepted the connection and did not answer in time", pause, false}
 	case speaksNoHTTP(r.Err):
 		return impostor(s, "what answers at "+r.Host+" does not speak HTTP")
-	case isA[brokenOff](r.Err) || errors.Is(r.Err, io.EOF) || errors.Is(r.Err, io.ErrUnexpectedEOF) ||
-		errors.Is(r.Err, syscall.ECONNRESET) || errors.Is(r.Err, syscall.EPIPE):
+	case brokeOff(r.Err):
 		return Diagnosis{"the connection to " + r.Host + " broke off before the answer came to its end", "check what is between the node and " + s.Name + "; " + pause, false}
 	case s.Elsewhere != "":
 		return Diagnosis{"there is nothing at " + r.Host + ", where " + s.Name + " would be", s.Elsewhere, true}

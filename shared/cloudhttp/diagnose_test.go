@@ -112,6 +112,22 @@ func TestDiagnosisOfErrors(t *testing.T) {
 	}
 }
 
+func TestWhatBreaksOffCanBeReached(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		for _, began := range []bool{false, true} {
+			s := breaking(t, http2, func() bool { return true }, began)
+			request, err := Call{URL: s.URL}.request(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = trusting(t, s).Transport.(*retrier).attempt(request, time.Minute)
+			if d, ok := (Reply{Err: err}).Diagnose(apiService); !ok || !strings.Contains(d.Problem, "broke off") {
+				t.Errorf("HTTP/2 %t, begun %t: %+v of %v", http2, began, d, err)
+			}
+		}
+	}
+}
+
 func TestDiagnosisOfAnswers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status      int

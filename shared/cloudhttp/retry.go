@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -234,16 +236,23 @@ func passing(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return false
 	}
-	for _, may := range []error{
-		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.ENETUNREACH, syscall.EHOSTUNREACH,
-		io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded,
-	} {
-		if errors.Is(err, may) {
-			return true
-		}
+	if brokeOff(err) || isAny(err, syscall.ECONNREFUSED, syscall.ENETUNREACH, syscall.EHOSTUNREACH, context.DeadlineExceeded) {
+		return true
 	}
 	timeout, ok := errors.AsType[net.Error](err) // such as a handshake's
 	return ok && timeout.Timeout()
+}
+
+// brokeOff reports whether a connection, or a stream of HTTP/2 in it, ended before
+// the answer did. For those of HTTP/2 Go has no sign but the text.
+func brokeOff(err error) bool {
+	text := err.Error()
+	return isA[brokenOff](err) || strings.HasPrefix(text, "stream error: ") || strings.HasPrefix(text, "http2: ") ||
+		isAny(err, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE)
+}
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // repeatable returns the request with a body that can be sent again. An SDK

@@ -3,6 +3,7 @@ package cloudhttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -172,17 +173,42 @@ func TestAfterASilenceThereIsTimeOrNoAttempt(t *testing.T) {
 	}
 }
 
-func TestBrokenConnectionsAreRetried(t *testing.T) {
-	var calls atomic.Int32
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		if calls.Add(1) < 3 {
-			panic(http.ErrAbortHandler)
+func TestWhatBreaksOffIsRetried(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		for name, began := range map[string]bool{"before the answer": false, "within the answer": true} {
+			t.Run(fmt.Sprintf("%s, HTTP/2 %t", name, http2), func(t *testing.T) {
+				var calls atomic.Int32
+				s := breaking(t, http2, func() bool { return calls.Add(1) < 3 }, began)
+				response, err := post(t.Context(), t, trusting(t, s), s.URL)
+				if err != nil || response.StatusCode != http.StatusOK || (response.ProtoMajor == 2) != http2 {
+					t.Errorf("got %v, %v after %d calls", response, err, calls.Load())
+				}
+			})
 		}
-	}))
-	t.Cleanup(s.Close)
-	if response, err := post(t.Context(), t, apiClient(), s.URL); err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("got %v, %v", response, err)
 	}
+}
+
+// breaking is a server that breaks off, before it answers or within the answer.
+func breaking(t *testing.T, http2 bool, breaks func() bool, began bool) *httptest.Server {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !breaks() {
+			return
+		}
+		if began {
+			_, _ = io.WriteString(w, "{")
+			_ = http.NewResponseController(w).Flush()
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	s.EnableHTTP2 = http2
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// trusting is an API client that trusts a server.
+func trusting(t *testing.T, s *httptest.Server) *http.Client {
+	return New(Options{CAFile: bundle(t, certificateOf(s))}).API()
 }
 
 // What a node meets in its first moments, and what passes by itself, is tried
