@@ -70,8 +70,11 @@ func trustDir(root *os.Root, _ fs.FileInfo) error {
 		if err := windows.GetAce(acl, i, &ace); err != nil {
 			return os.NewSyscallError("GetAce", err)
 		}
-		allows := ace.Header.AceType == windows.ACCESS_ALLOWED_ACE_TYPE
-		if allows && !trusted((*windows.SID)(unsafe.Pointer(&ace.SidStart)), user.User.Sid) {
+		// There are more kinds that allow something, such as those with a condition.
+		// They are laid out differently, and nobody needs one here.
+		switch kind := ace.Header.AceType; {
+		case kind == windows.ACCESS_DENIED_ACE_TYPE:
+		case kind != windows.ACCESS_ALLOWED_ACE_TYPE || !trusted((*windows.SID)(unsafe.Pointer(&ace.SidStart)), user.User.Sid):
 			return errors.New("open to others than the system, the administrators and its owner")
 		}
 	}
