@@ -23,10 +23,7 @@ func TestTheSampleMatchesWhatItSays(t *testing.T) {
 }
 
 func TestTheDocumentationShowsTheSamples(t *testing.T) {
-	plugintest.ReadPage(t, "dockerconfig.md").WantShown(t, nodeConfig)
-	if !strings.HasSuffix(Plugin().Guide, nodeConfig) {
-		t.Error("--help does not show the sample")
-	}
+	plugintest.ReadPage(t, "dockerconfig.md").WantShown(t, Plugin(), nodeConfig)
 }
 
 func TestTheDocumentedConfigurationFile(t *testing.T) {
@@ -43,8 +40,6 @@ func TestTheDocumentedConfigurationFile(t *testing.T) {
 
 // The page's figures, places, variables and messages are the plugin's.
 func TestTheDocumentationNamesEverything(t *testing.T) {
-	page := plugintest.ReadPage(t, "dockerconfig.md")
-	page.Text = strings.Join(strings.Fields(page.Text), " ")
 	words := []string{
 		"`" + stageFile + "`", "`" + stageHelper + "`", "`" + dockerconfig.InsideHelper + "`", "`" + tokenUser + "`", "`" + hubServer + "`",
 		"kept for 30 seconds", "for 10 seconds", "| `20s` |", "40s at most", "`" + defaultRootDir + "`",
@@ -65,5 +60,5 @@ func TestTheDocumentationNamesEverything(t *testing.T) {
 		}
 		words = append(words, want)
 	}
-	page.WantTold(t, words...)
+	plugintest.ReadPage(t, "dockerconfig.md").WantTold(t, words...)
 }

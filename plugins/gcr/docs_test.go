@@ -43,10 +43,7 @@ func TestTheSampleForPodsIsComplete(t *testing.T) {
 }
 
 func TestTheDocumentationShowsTheSamples(t *testing.T) {
-	plugintest.ReadPage(t, "gcr.md").WantShown(t, nodeConfig, podsConfig)
-	if !strings.HasSuffix(Plugin().Guide, nodeConfig) {
-		t.Error("--help does not show the sample")
-	}
+	plugintest.ReadPage(t, "gcr.md").WantShown(t, Plugin(), nodeConfig, podsConfig)
 }
 
 func TestTheDocumentedConfigurationFile(t *testing.T) {

@@ -66,9 +66,13 @@ func ReadPage(t *testing.T, name string) Page {
 	return Page{Name: name, Text: string(text)}
 }
 
-// WantShown fails the test unless the page shows every sample as it is.
-func (p Page) WantShown(t *testing.T, samples ...string) {
+// WantShown fails the test unless the page shows every sample of a plugin as it
+// is, and --help the first.
+func (p Page) WantShown(t *testing.T, described plugin.Plugin, samples ...string) {
 	t.Helper()
+	if !strings.HasSuffix(described.Guide, samples[0]) {
+		t.Error("--help does not show the sample")
+	}
 	for _, sample := range samples {
 		if !strings.Contains(p.Text, "```yaml\n"+sample+"```\n") {
 			t.Errorf("docs/%s does not show as it is:\n%s", p.Name, sample)
@@ -76,11 +80,12 @@ func (p Page) WantShown(t *testing.T, samples ...string) {
 	}
 }
 
-// WantTold fails the test unless the page has every word.
+// WantTold fails the test unless the page has every word, on however many lines.
 func (p Page) WantTold(t *testing.T, words ...string) {
 	t.Helper()
+	text := strings.Join(strings.Fields(p.Text), " ")
 	for _, word := range words {
-		if !strings.Contains(p.Text, word) {
+		if !strings.Contains(text, word) {
 			t.Errorf("docs/%s does not tell of %s", p.Name, word)
 		}
 	}
