@@ -46,7 +46,7 @@ func (p *process) check(ctx context.Context, cloud *plugin.Cloud) int {
 	if err != nil {
 		report.Outcome, report.Failure = check.Failed, p.failure(outOfTime(ctx, err))
 	}
-	if err := writeReport(p.stdout, report); err != nil {
+	if err := writeJSON(p.stdout, report); err != nil {
 		return p.fail(1, err)
 	}
 	if err != nil {
@@ -204,9 +204,10 @@ func filesIn(path string, value any) (files []check.File) {
 	return files
 }
 
-// writeReport writes a report, and an end of line for a terminal.
-func writeReport(w io.Writer, report check.Report) error {
-	data, err := json.MarshalIndent(report, "", "  ")
+// writeJSON writes what a person or a tool has asked for, and an end of line for
+// a terminal.
+func writeJSON(w io.Writer, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
 	if err == nil {
 		_, err = w.Write(append(data, '\n'))
 	}

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -18,14 +17,9 @@ func (p *process) explain(cloud *plugin.Cloud, form string) error {
 	p.step.set("explaining the request")
 	now := time.Now()
 	explanation := explain.Request(p.plugin.Name, cloud, request, now)
-	text := explanation.Text(now)
 	if form == "json" {
-		data, err := json.MarshalIndent(explanation, "", "  ")
-		if err != nil {
-			return err
-		}
-		text = string(data) + "\n"
+		return writeJSON(p.stdout, explanation)
 	}
-	_, err = io.WriteString(p.stdout, text)
+	_, err = io.WriteString(p.stdout, explanation.Text(now))
 	return err
 }
