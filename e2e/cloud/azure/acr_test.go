@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/fake"
 )
 
@@ -29,7 +30,7 @@ func (g rig) refreshToken(t *testing.T) string {
 
 func TestARegistryChallengesWithItsOwnService(t *testing.T) {
 	g := newRig()
-	answer := ask(g.ACR(), http.MethodGet, "https://"+login+"/v2/", "")
+	answer := cloudtest.Send(g.ACR(), http.MethodGet, "https://"+login+"/v2/", "")
 	g.wantRefusal(t, answer, 401, `"code":"UNAUTHORIZED"`, false)
 	if got, want := answer.Header().Get("WWW-Authenticate"), `Bearer realm="https://`+login+`/oauth2/token",service="`+login+`"`; got != want {
 		t.Errorf("challenge %s, want %s", got, want)
@@ -100,7 +101,7 @@ func TestExchangesThatAreRefused(t *testing.T) {
 		})
 	}
 	g.calls.Reset()
-	g.wantRefusal(t, ask(g.ACR(), http.MethodGet, exchangeURL+"?"+good.Encode(), ""), 404, "", true)
+	g.wantRefusal(t, cloudtest.Send(g.ACR(), http.MethodGet, exchangeURL+"?"+good.Encode(), ""), 404, "", true)
 }
 
 func TestWhatARegistryRefuses(t *testing.T) {
@@ -245,7 +246,7 @@ func TestShapesOfRefreshTokens(t *testing.T) {
 		g := newRig()
 		g.Configure(func(s *Settings) { s.ACR.Refresh.Shape = shape })
 		answer := post(g.ACR(), exchangeURL, g.exchange(t))
-		if fields := object(t, answer); answer.Code != 200 || wrong(fields) {
+		if fields := cloudtest.Object(t, answer); answer.Code != 200 || wrong(fields) {
 			t.Errorf("shape %d is %d %v", shape, answer.Code, fields)
 		}
 	}

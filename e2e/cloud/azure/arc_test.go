@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // arc asks as a program on the machine does, with a key or none.
@@ -15,7 +17,7 @@ func (g rig) arc(query, key string) *httptest.ResponseRecorder {
 	if key != "" {
 		headers = append(headers, "Authorization", "Basic "+key)
 	}
-	return ask(g.Arc(), http.MethodGet, "http://127.0.0.1:40342"+machinePath+"?api-version=2020-06-01&"+query, "", headers...)
+	return cloudtest.Send(g.Arc(), http.MethodGet, "http://127.0.0.1:40342"+machinePath+"?api-version=2020-06-01&"+query, "", headers...)
 }
 
 // key reads the file that a challenge names.
@@ -63,7 +65,7 @@ func TestArcNamesTheIdentityItAnswersUnlessItIsOld(t *testing.T) {
 		query := acrResource + "&client_id=" + pull.ClientID
 		answer := g.arc(query, key(t, g.arc(query, "")))
 		known, _ := g.Token(text(t, answer, "access_token"))
-		_, echoed := object(t, answer)["client_id"]
+		_, echoed := cloudtest.Object(t, answer)["client_id"]
 		if known.Principal.ClientID != want || echoed == old {
 			t.Errorf("old %t: the token of %s, named: %t", old, known.Principal.ClientID, echoed)
 		}
@@ -75,8 +77,8 @@ func TestArcRefusesOtherForms(t *testing.T) {
 	const target = "http://127.0.0.1:40342" + machinePath
 	for _, query := range []string{"?api-version=2018-02-01&" + acrResource, "?api-version=2020-06-01", "?" + acrResource} {
 		g.calls.Reset()
-		g.wantRefusal(t, ask(g.Arc(), http.MethodGet, target+query, "", "Metadata", "true"), 400, "invalid_request", true)
+		g.wantRefusal(t, cloudtest.Send(g.Arc(), http.MethodGet, target+query, "", "Metadata", "true"), 400, "invalid_request", true)
 	}
 	g.calls.Reset()
-	g.wantRefusal(t, ask(g.Arc(), http.MethodGet, target+"?api-version=2020-06-01&"+acrResource, ""), 400, "metadata header", true)
+	g.wantRefusal(t, cloudtest.Send(g.Arc(), http.MethodGet, target+"?api-version=2020-06-01&"+acrResource, ""), 400, "metadata header", true)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/fake"
 )
 
@@ -41,7 +42,7 @@ func TestASecretIsGrantedATokenOfItsApp(t *testing.T) {
 		if !ok || known.Principal != (Principal{HomeTenant, appID}) || known.Audience != ACRAudience || known.Service != "entra" {
 			t.Errorf("known %+v, %t", known, ok)
 		}
-		if left, _ := object(t, answer)["expires_in"].(float64); left < 3598 || left > 3600 {
+		if left, _ := cloudtest.Object(t, answer)["expires_in"].(float64); left < 3598 || left > 3600 {
 			t.Errorf("expires in %v", left)
 		}
 	}
@@ -76,11 +77,11 @@ func TestFormsThatEntraRefuses(t *testing.T) {
 		})
 	}
 	for name, answer := range map[string]*httptest.ResponseRecorder{
-		"GET":              ask(g.Entra(Public), http.MethodGet, entraURL, ""),
+		"GET":              cloudtest.Send(g.Entra(Public), http.MethodGet, entraURL, ""),
 		"v1":               post(g.Entra(Public), "https://login.microsoftonline.com/"+HomeTenant+"/oauth2/token", good),
 		"a query":          post(g.Entra(Public), entraURL+"?x=1", good),
-		"JSON":             ask(g.Entra(Public), http.MethodPost, entraURL, "{}", "Content-Type", "application/json"),
-		"Basic":            ask(g.Entra(Public), http.MethodPost, entraURL, good.Encode(), "Content-Type", formKind, "Authorization", "Basic x"),
+		"JSON":             cloudtest.Send(g.Entra(Public), http.MethodPost, entraURL, "{}", "Content-Type", "application/json"),
+		"Basic":            cloudtest.Send(g.Entra(Public), http.MethodPost, entraURL, good.Encode(), "Content-Type", formKind, "Authorization", "Basic x"),
 		"an odd file name": post(g.Entra(Public), "https://login.microsoftonline.com/a/b/oauth2/v2.0/token", good),
 	} {
 		if answer.Code == 200 {
@@ -119,7 +120,7 @@ func TestWhomEntraRefuses(t *testing.T) {
 			g.calls.Reset()
 			answer := post(g.Entra(Public), test.target, test.form)
 			g.wantRefusal(t, answer, test.status, "AADSTS", false)
-			fields := object(t, answer)
+			fields := cloudtest.Object(t, answer)
 			numbers, _ := fields["error_codes"].([]any)
 			if fields["error"] != test.code || len(numbers) != 1 || numbers[0] != test.number || fields["correlation_id"] == nil || fields["trace_id"] == nil {
 				t.Errorf("fields %v", fields)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/fake"
 )
 
@@ -32,7 +33,7 @@ func TestIMDSRefusesWhatIsNoProgramOnTheMachine(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := newRig()
-			answer := ask(g.IMDS(), test.method, test.target, test.body, test.headers...)
+			answer := cloudtest.Send(g.IMDS(), test.method, test.target, test.body, test.headers...)
 			g.wantRefusal(t, answer, test.status, "", test.status != 200)
 		})
 	}
@@ -58,7 +59,7 @@ func TestIMDSParameters(t *testing.T) {
 			g := newRig()
 			answer := g.imds(test.query)
 			g.wantRefusal(t, answer, test.status, test.says, test.form)
-			if fields := object(t, answer); fields["error"] == "" || fields["error_description"] == "" {
+			if fields := cloudtest.Object(t, answer); fields["error"] == "" || fields["error_description"] == "" {
 				t.Errorf("fields %v", fields)
 			}
 		})
@@ -99,7 +100,7 @@ func TestWhichIdentityIMDSAnswers(t *testing.T) {
 
 func TestNumbersAreStringsUnlessTheyAreSaidToBeNone(t *testing.T) {
 	g := newRig()
-	fields := object(t, g.imds(acrResource))
+	fields := cloudtest.Object(t, g.imds(acrResource))
 	for _, name := range []string{"expires_in", "expires_on", "not_before"} {
 		if number, err := strconv.Atoi(fields[name].(string)); err != nil || number <= 0 {
 			t.Errorf("%s is %v", name, fields[name])
@@ -109,7 +110,7 @@ func TestNumbersAreStringsUnlessTheyAreSaidToBeNone(t *testing.T) {
 		t.Errorf("fields %v", fields)
 	}
 	g.Configure(func(s *Settings) { s.IMDS.Numbers = true })
-	if _, ok := object(t, g.imds(acrResource))["expires_on"].(float64); !ok {
+	if _, ok := cloudtest.Object(t, g.imds(acrResource))["expires_on"].(float64); !ok {
 		t.Error("expires_on is no number")
 	}
 }
@@ -142,7 +143,7 @@ func TestIMDSAnswersFiveAtOnce(t *testing.T) {
 	var asking sync.WaitGroup
 	for i := range statuses {
 		asking.Go(func() {
-			answer := ask(handler, http.MethodGet, "http://169.254.169.254"+machinePath+"?api-version=2018-02-01&"+acrResource, "", "Metadata", "true")
+			answer := cloudtest.Send(handler, http.MethodGet, "http://169.254.169.254"+machinePath+"?api-version=2018-02-01&"+acrResource, "", "Metadata", "true")
 			statuses[i] = answer.Code
 		})
 	}
@@ -173,7 +174,7 @@ func TestShapesOfTokens(t *testing.T) {
 	} {
 		g := newRig()
 		g.Configure(func(s *Settings) { s.IMDS.Token.Shape = shape })
-		if fields := object(t, g.imds(acrResource)); !want(fields) {
+		if fields := cloudtest.Object(t, g.imds(acrResource)); !want(fields) {
 			t.Errorf("shape %d is %v", shape, fields)
 		}
 	}

@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -54,19 +53,8 @@ func newRig() rig {
 	return rig{Fake: fake, calls: calls, faults: faults}
 }
 
-// ask makes one request, with headers given as name and value in turn.
-func ask(handler http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(method, target, strings.NewReader(body))
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	return answer
-}
-
 func post(handler http.Handler, target string, form url.Values) *httptest.ResponseRecorder {
-	return ask(handler, http.MethodPost, target, form.Encode(), "Content-Type", formKind)
+	return cloudtest.Send(handler, http.MethodPost, target, form.Encode(), "Content-Type", formKind)
 }
 
 // form is a form of names and values in turn.
@@ -90,20 +78,10 @@ func changed(values url.Values, name string, to ...string) url.Values {
 	return copied
 }
 
-// object reads an answer's JSON object.
-func object(t *testing.T, answer *httptest.ResponseRecorder) map[string]any {
-	t.Helper()
-	var fields map[string]any
-	if err := json.Unmarshal(answer.Body.Bytes(), &fields); err != nil {
-		t.Fatalf("%v: %d %s", err, answer.Code, answer.Body)
-	}
-	return fields
-}
-
 // text reads one string of an answer.
 func text(t *testing.T, answer *httptest.ResponseRecorder, name string) string {
 	t.Helper()
-	value, ok := object(t, answer)[name].(string)
+	value, ok := cloudtest.Object(t, answer)[name].(string)
 	if answer.Code != http.StatusOK || !ok {
 		t.Fatalf("answer %d %s", answer.Code, answer.Body)
 	}
@@ -143,7 +121,7 @@ func (g rig) workload(t *testing.T, audience string, life time.Duration) string 
 
 // imds asks as a program on the machine does.
 func (g rig) imds(query string) *httptest.ResponseRecorder {
-	return ask(g.IMDS(), http.MethodGet, "http://169.254.169.254"+machinePath+"?api-version=2018-02-01&"+query, "", "Metadata", "true")
+	return cloudtest.Send(g.IMDS(), http.MethodGet, "http://169.254.169.254"+machinePath+"?api-version=2018-02-01&"+query, "", "Metadata", "true")
 }
 
 const acrResource = "resource=https%3A%2F%2Fcontainerregistry.azure.net"

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/fake"
 )
 
@@ -16,7 +17,7 @@ func (g rig) impersonate(path, bearer, body string) *httptest.ResponseRecorder {
 	if bearer != "" {
 		headers = append(headers, "Authorization", "Bearer "+bearer)
 	}
-	return ask(g.IAMCredentials(), http.MethodPost, "https://iamcredentials.googleapis.com"+path, body, headers...)
+	return cloudtest.Send(g.IAMCredentials(), http.MethodPost, "https://iamcredentials.googleapis.com"+path, body, headers...)
 }
 
 // impersonatorRig has a service account that the puller may be.
@@ -38,7 +39,7 @@ const fullRequest = `{"lifetime":"1800s","scope":["` + StorageReadOnly + `"],"de
 func TestImpersonationAnswersATokenOfTheServiceAccount(t *testing.T) {
 	g, _ := impersonatorRig()
 	answer := g.impersonate(pullPath, g.federated(t), fullRequest)
-	fields := object(t, answer)
+	fields := cloudtest.Object(t, answer)
 	if answer.Code != 200 || len(fields) != 2 {
 		t.Fatalf("answer %d %s", answer.Code, answer.Body)
 	}
@@ -90,7 +91,7 @@ func TestImpersonationsThatAreRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			g.calls.Reset()
 			answer := g.impersonate(test.path, test.bearer, test.body)
-			refused, _ := object(t, answer)["error"].(map[string]any)
+			refused, _ := cloudtest.Object(t, answer)["error"].(map[string]any)
 			if answer.Code != test.status || refused["status"] != test.code || refused["code"] != float64(test.status) || refused["message"] == "" {
 				t.Errorf("answer %d %s, want %d %s", answer.Code, answer.Body, test.status, test.code)
 			}

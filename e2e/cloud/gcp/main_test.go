@@ -1,11 +1,9 @@
 package gcp
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -38,31 +36,10 @@ func newRig() rig {
 	return rig{Fake: fake, calls: calls, faults: faults}
 }
 
-// ask makes one request, with headers given as name and value in turn.
-func ask(handler http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(method, target, strings.NewReader(body))
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	return answer
-}
-
-// object reads an answer's JSON object.
-func object(t *testing.T, answer *httptest.ResponseRecorder) map[string]any {
-	t.Helper()
-	var fields map[string]any
-	if err := json.Unmarshal(answer.Body.Bytes(), &fields); err != nil {
-		t.Fatalf("%v: %d %s", err, answer.Code, answer.Body)
-	}
-	return fields
-}
-
 // access reads the access token of an answer.
 func access(t *testing.T, answer *httptest.ResponseRecorder) string {
 	t.Helper()
-	token, ok := object(t, answer)["access_token"].(string)
+	token, ok := cloudtest.Object(t, answer)["access_token"].(string)
 	if answer.Code != http.StatusOK || !ok {
 		t.Fatalf("answer %d %s", answer.Code, answer.Body)
 	}

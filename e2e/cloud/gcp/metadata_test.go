@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/fake"
 )
 
@@ -17,7 +18,7 @@ const (
 
 // get asks as a program on the instance does.
 func (g rig) get(path string) *httptest.ResponseRecorder {
-	return ask(g.Metadata(), http.MethodGet, metadataHost+path, "", "Metadata-Flavor", "Google")
+	return cloudtest.Send(g.Metadata(), http.MethodGet, metadataHost+path, "", "Metadata-Flavor", "Google")
 }
 
 func TestMetadataRefusesWhatIsNoProgramOnTheInstance(t *testing.T) {
@@ -37,7 +38,7 @@ func TestMetadataRefusesWhatIsNoProgramOnTheInstance(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			g := newRig()
-			answer := ask(g.Metadata(), test.method, metadataHost+tokenPath, test.body, test.headers...)
+			answer := cloudtest.Send(g.Metadata(), test.method, metadataHost+tokenPath, test.body, test.headers...)
 			if answer.Code != test.status || answer.Header().Get("Metadata-Flavor") != "Google" {
 				t.Errorf("status %d and %v, want %d", answer.Code, answer.Header(), test.status)
 			}
@@ -124,7 +125,7 @@ func TestATokenIsRepeatedWithLessLifeUntilShortlyBeforeItsEnd(t *testing.T) {
 		{80 * time.Minute, 2159, false},
 	} {
 		g.Configure(func(s *Settings) { s.Clock = step.ahead })
-		answer := object(t, g.get(tokenPath))
+		answer := cloudtest.Object(t, g.get(tokenPath))
 		if left, _ := answer["expires_in"].(float64); left < step.left-1 || left > step.left+1 {
 			t.Errorf("after %s %v s are left, want %v", step.ahead, left, step.left)
 		}
@@ -219,7 +220,7 @@ func TestTokensOfNoUse(t *testing.T) {
 			g := newRig()
 			g.Configure(func(s *Settings) { s.Metadata.Token.Shape = test.shape })
 			answer := g.get(tokenPath)
-			if answer.Code != 200 || !test.wrong(object(t, answer)) {
+			if answer.Code != 200 || !test.wrong(cloudtest.Object(t, answer)) {
 				t.Errorf("answer %d %s", answer.Code, answer.Body)
 			}
 		})

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // keyFile is what a key is downloaded as, as far as signing needs it.
@@ -96,7 +98,7 @@ func TestTheHolderOfAKeyIsTheServiceAccount(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			g.calls.Reset()
 			body := url.Values{"grant_type": {jwtGrant}, "assertion": {test.token}}.Encode()
-			answer := ask(g.OAuth2(), http.MethodPost, tokenEndpoint, body, "Content-Type", formKind)
+			answer := cloudtest.Send(g.OAuth2(), http.MethodPost, tokenEndpoint, body, "Content-Type", formKind)
 			if answer.Code != test.status {
 				t.Fatalf("answer %d %s", answer.Code, answer.Body)
 			}
@@ -104,7 +106,7 @@ func TestTheHolderOfAKeyIsTheServiceAccount(t *testing.T) {
 				if known, ok := g.Token(access(t, answer)); !ok || known.Principal != Account(pullAccount) || known.Service != "oauth2" {
 					t.Errorf("known %+v, %t", known, ok)
 				}
-			} else if got := object(t, answer)["error"]; got != test.code {
+			} else if got := cloudtest.Object(t, answer)["error"]; got != test.code {
 				t.Errorf("error %v, want %s", got, test.code)
 			}
 			if form := len(g.calls.Violations()) == 1; form != test.form {
@@ -117,7 +119,7 @@ func TestTheHolderOfAKeyIsTheServiceAccount(t *testing.T) {
 		"one more":      {"grant_type": {jwtGrant}, "assertion": {file.sign(t, good)}, "scope": {CloudPlatform}},
 	} {
 		g.calls.Reset()
-		if answer := ask(g.OAuth2(), http.MethodPost, tokenEndpoint, fields.Encode(), "Content-Type", formKind); answer.Code == 200 {
+		if answer := cloudtest.Send(g.OAuth2(), http.MethodPost, tokenEndpoint, fields.Encode(), "Content-Type", formKind); answer.Code == 200 {
 			t.Errorf("%s: answered", name)
 		}
 		g.wantViolations(t, 1)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/oidc"
 )
 
@@ -38,7 +39,7 @@ func exchange(audience, token string) url.Values {
 }
 
 func (g rig) askSTS(kind, body string, headers ...string) *httptest.ResponseRecorder {
-	return ask(g.STS(), http.MethodPost, "https://sts.googleapis.com/v1/token", body, append(headers, "Content-Type", kind)...)
+	return cloudtest.Send(g.STS(), http.MethodPost, "https://sts.googleapis.com/v1/token", body, append(headers, "Content-Type", kind)...)
 }
 
 func TestAnExchangeAnswersATokenOfThePrincipal(t *testing.T) {
@@ -60,7 +61,7 @@ func TestAnExchangeAnswersATokenOfThePrincipal(t *testing.T) {
 			if !ok || known.Principal != test.want || known.Service != "sts" || !known.allows(CloudPlatform) {
 				t.Errorf("known %+v, %t", known, ok)
 			}
-			got := object(t, answer)
+			got := cloudtest.Object(t, answer)
 			if got["issued_token_type"] != accessTokenType || got["token_type"] != "Bearer" || got["expires_in"] != float64(3599) {
 				t.Errorf("answer %s", answer.Body)
 			}
@@ -144,7 +145,7 @@ func TestExchangesThatAreRefused(t *testing.T) {
 			fields := exchange(wifAudience, g.workload(t, wifAudience, time.Hour))
 			test.change(fields)
 			answer := g.askSTS(formKind, fields.Encode())
-			got := object(t, answer)
+			got := cloudtest.Object(t, answer)
 			if answer.Code != 400 || got["error"] != test.code || got["error_description"] == "" || len(got) != 2 {
 				t.Errorf("answer %d %s, want %s", answer.Code, answer.Body, test.code)
 			}
@@ -163,8 +164,8 @@ func TestTheFormOfAnExchange(t *testing.T) {
 		"another type":  g.askSTS("text/plain", body),
 		"no type":       g.askSTS("", body),
 		"not JSON":      g.askSTS("application/json", body),
-		"another path":  ask(g.STS(), http.MethodPost, "https://sts.googleapis.com/token", body, "Content-Type", formKind),
-		"GET":           ask(g.STS(), http.MethodGet, "https://sts.googleapis.com/v1/token", "", "Content-Type", formKind),
+		"another path":  cloudtest.Send(g.STS(), http.MethodPost, "https://sts.googleapis.com/token", body, "Content-Type", formKind),
+		"GET":           cloudtest.Send(g.STS(), http.MethodGet, "https://sts.googleapis.com/v1/token", "", "Content-Type", formKind),
 	} {
 		if answer.Code == 200 {
 			t.Errorf("%s: answered", name)
@@ -177,7 +178,7 @@ func TestAnExchangeIsJudgedByTheFakesClock(t *testing.T) {
 	g := podRig()
 	g.Configure(func(s *Settings) { s.Clock = 2 * time.Hour })
 	answer := g.askSTS(formKind, exchange(wifAudience, g.workload(t, wifAudience, time.Hour)).Encode())
-	if answer.Code != 400 || object(t, answer)["error"] != "invalid_grant" {
+	if answer.Code != 400 || cloudtest.Object(t, answer)["error"] != "invalid_grant" {
 		t.Errorf("answer %d %s", answer.Code, answer.Body)
 	}
 }

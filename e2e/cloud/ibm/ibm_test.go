@@ -1,7 +1,6 @@
 package ibm
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -43,17 +42,6 @@ func newRig(t *testing.T) rig {
 	return rig{f, calls, t}
 }
 
-// ask makes one request, with headers given as name and value in turn.
-func (g rig) ask(handler http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(method, target, strings.NewReader(body))
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	return answer
-}
-
 // want fails the test unless the answer has the status and says so, and was a
 // violation or not.
 func (g rig) want(answer *httptest.ResponseRecorder, status int, says string, form bool) {
@@ -69,11 +57,10 @@ func (g rig) want(answer *httptest.ResponseRecorder, status int, says string, fo
 
 func object(t *testing.T, answer *httptest.ResponseRecorder) map[string]any {
 	t.Helper()
-	var fields map[string]any
-	if err := json.Unmarshal(answer.Body.Bytes(), &fields); err != nil || answer.Code != 200 {
-		t.Fatalf("%v: %d %s", err, answer.Code, answer.Body)
+	if answer.Code != http.StatusOK {
+		t.Fatalf("answer %d %s", answer.Code, answer.Body)
 	}
-	return fields
+	return cloudtest.Object(t, answer)
 }
 
 const (
@@ -113,7 +100,7 @@ func TestAMachineSaysWhoItIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t)
-			g.want(g.ask(g.VPC(), tc.method, base+tc.target, tc.body, tc.headers...), tc.status, tc.says, tc.form)
+			g.want(cloudtest.Send(g.VPC(), tc.method, base+tc.target, tc.body, tc.headers...), tc.status, tc.says, tc.form)
 		})
 	}
 }
@@ -121,7 +108,7 @@ func TestAMachineSaysWhoItIs(t *testing.T) {
 func TestWhichPathsAMachineHas(t *testing.T) {
 	g := newRig(t)
 	ask := func(handler http.Handler, target string) int {
-		return g.ask(handler, "PUT", base+target, five, flavor...).Code
+		return cloudtest.Send(handler, "PUT", base+target, five, flavor...).Code
 	}
 	g.Configure(func(s *Settings) { s.Machine.BareMetal = true })
 	if ask(g.VPC(), oldIdentityPath+"?version=2022-03-01") != 404 || ask(g.VPC(), identityPath+version) != 200 {
@@ -158,8 +145,8 @@ func TestAMachineIsAProfile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t)
-			identity := object(t, g.ask(g.VPC(), "PUT", base+identityPath+version, five, flavor...))["access_token"].(string)
-			answer := g.ask(g.VPC(), "POST", base+iamPath+version, tc.body, append([]string{"Authorization", "Bearer " + identity}, flavor...)...)
+			identity := object(t, cloudtest.Send(g.VPC(), "PUT", base+identityPath+version, five, flavor...))["access_token"].(string)
+			answer := cloudtest.Send(g.VPC(), "POST", base+iamPath+version, tc.body, append([]string{"Authorization", "Bearer " + identity}, flavor...)...)
 			g.want(answer, tc.status, tc.says, tc.form)
 			if tc.status == 200 {
 				token, ok := g.Token(object(t, answer)["access_token"].(string))
@@ -169,11 +156,11 @@ func TestAMachineIsAProfile(t *testing.T) {
 			}
 			// Another machine's, none, and one that has ended.
 			for _, bearer := range []string{"", "Bearer made-up", identity} {
-				g.want(g.ask(g.VPC(), "POST", base+iamPath+version, tc.body, append([]string{"Authorization", bearer}, flavor...)...), 401, "unauthenticated", false)
+				g.want(cloudtest.Send(g.VPC(), "POST", base+iamPath+version, tc.body, append([]string{"Authorization", bearer}, flavor...)...), 401, "unauthenticated", false)
 			}
-			g.want(g.ask(g.Power(), "POST", base+iamPath, "", append([]string{"Authorization", "Bearer " + identity}, flavor...)...), 401, "unauthenticated", false)
+			g.want(cloudtest.Send(g.Power(), "POST", base+iamPath, "", append([]string{"Authorization", "Bearer " + identity}, flavor...)...), 401, "unauthenticated", false)
 			g.Configure(func(s *Settings) { s.Clock = 6 * time.Minute })
-			g.want(g.ask(g.VPC(), "POST", base+iamPath+version, tc.body, append([]string{"Authorization", "Bearer " + identity}, flavor...)...), 401, "unauthenticated", false)
+			g.want(cloudtest.Send(g.VPC(), "POST", base+iamPath+version, tc.body, append([]string{"Authorization", "Bearer " + identity}, flavor...)...), 401, "unauthenticated", false)
 		})
 	}
 }
@@ -183,7 +170,7 @@ func (g rig) post(pairs ...string) *httptest.ResponseRecorder {
 	for i := 0; i < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
 	}
-	return g.ask(g.IAM(), "POST", "https://iam.cloud.ibm.com/identity/token", form.Encode(), "Content-Type", fake.FormKind, "Accept", "application/json")
+	return cloudtest.Send(g.IAM(), "POST", "https://iam.cloud.ibm.com/identity/token", form.Encode(), "Content-Type", fake.FormKind, "Accept", "application/json")
 }
 
 func TestIAMGrants(t *testing.T) {
@@ -239,9 +226,9 @@ func TestIAMGrants(t *testing.T) {
 			g.want(answer, 200, `"refresh_token":"not_supported"`, false)
 		})
 	}
-	g.want(g.ask(g.IAM(), "GET", "https://iam.cloud.ibm.com/identity/token", ""), 404, "no operation", true)
-	g.want(g.ask(g.IAM(), "POST", "https://iam.cloud.ibm.com/identity/token", "", "Content-Type", fake.FormKind), 400, "Accept", true)
-	g.want(g.ask(g.IAM(), "POST", "https://iam.cloud.ibm.com/identity/token", "", "Content-Type", fake.FormKind, "Accept", "application/json", "Authorization", "Basic Yng6Yng="), 400, "credentials", true)
+	g.want(cloudtest.Send(g.IAM(), "GET", "https://iam.cloud.ibm.com/identity/token", ""), 404, "no operation", true)
+	g.want(cloudtest.Send(g.IAM(), "POST", "https://iam.cloud.ibm.com/identity/token", "", "Content-Type", fake.FormKind), 400, "Accept", true)
+	g.want(cloudtest.Send(g.IAM(), "POST", "https://iam.cloud.ibm.com/identity/token", "", "Content-Type", fake.FormKind, "Accept", "application/json", "Authorization", "Basic Yng6Yng="), 400, "credentials", true)
 }
 
 func TestWhatARegistryTakes(t *testing.T) {
