@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"regcred/plugins/plugintest"
+	"regcred/shared/plugin"
 )
 
 func TestWhoAnswers(t *testing.T) {
@@ -137,6 +138,14 @@ func TestSettingsThatAreWrong(t *testing.T) {
 		}
 	}
 	if _, _, err := Plugin().Load([]string{"--auth-method=resource_principal"}, plugintest.Getenv(resourceVersion+"=3.0")); err == nil || !strings.Contains(err.Error(), "only version 2.2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALoginIsThereOnce(t *testing.T) {
+	s := defaults()
+	s.Logins = map[string]Login{"fra.ocir.io": {"ns/a", "/a"}, "FRA.ocir.io": {"ns/b", "/b"}}
+	if _, err := s.Provider(plugin.Run{Getenv: plugintest.Getenv()}); err == nil || !strings.Contains(err.Error(), `logins["fra.ocir.io"]: there twice`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -261,6 +261,8 @@ func (s *Settings) compileLogins(p *provider, _ func(string) string) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", field, err)
+		case p.logins[r.Canonical()] != nil:
+			return fmt.Errorf("%s: there twice", field)
 		case !strings.Contains(given.Username, "/") || strings.ContainsAny(given.Username, ":\r\n"):
 			return fmt.Errorf("%s.username: not NAMESPACE/USER", field)
 		case !filepath.IsAbs(given.PasswordFile):
