@@ -13,7 +13,7 @@ import (
 
 // Somebody else may have been in the cache's place first. What is there is then
 // not used, not written through, and no reason to fail.
-func TestAFolderThatIsNotTheCachesFailsNoPull(t *testing.T) {
+func TestADirectoryThatIsNotTheCachesFailsNoPull(t *testing.T) {
 	tests := []struct {
 		name string
 		// prepare puts something at the cache's place. What it must not lead
