@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"regcred/cmd/regcred/internal/cluster"
 	"regcred/cmd/regcred/internal/install"
 	"regcred/plugins"
 	"regcred/shared/kubelet"
@@ -177,11 +178,11 @@ func (a *app) printConfig(f printFlags, clouds []string) error {
 	if err != nil {
 		return err
 	}
-	switch audiences := audiencesOf(config); {
+	switch audiences := config.Audiences(); {
 	case f.rbac && len(audiences) == 0:
 		return usageError(fmt.Errorf("--rbac: no tokens are requested with --identity %s, so there is nothing to allow", f.identity))
 	case f.rbac:
-		text = rbac(audiences)
+		text = cluster.AudienceRole(audiences)
 	case len(audiences) > 0:
 		text = "# Nodes have to be allowed to request the tokens:\n#   regcred config print --identity " + f.identity + " --rbac " + strings.Join(clouds, " ") + " | kubectl apply -f -\n" + text
 	}
@@ -196,51 +197,6 @@ func (a *app) printConfig(f printFlags, clouds []string) error {
 	}
 	_, err = io.WriteString(a.out, text)
 	return err
-}
-
-// audiencesOf are whom the tokens are for that the providers want, in order.
-func audiencesOf(c *kubelet.Config) []string {
-	var audiences []string
-	for i := range c.Providers {
-		if audience := c.Providers[i].Audience(); audience != "" && !slices.Contains(audiences, audience) {
-			audiences = append(audiences, audience)
-		}
-	}
-	return audiences
-}
-
-// rbac lets all nodes request tokens for audiences.
-func rbac(audiences []string) string {
-	var list strings.Builder
-	for _, audience := range audiences {
-		line, _ := yaml.Marshal([]string{audience}) // a string always encodes
-		list.WriteString("  " + string(line))
-	}
-	return `# Nodes may request tokens of pods' service accounts for these audiences, which the
-# kubelet's credential providers exchange for logins. resourceNames bounds the rule to
-# service accounts of these names, and a Role with a RoleBinding to a namespace.
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: kubelet-image-credentials
-rules:
-- apiGroups: [""]
-  resources:
-` + list.String() + `  verbs: ["request-serviceaccounts-token-audience"]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: kubelet-image-credentials
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: kubelet-image-credentials
-subjects:
-- apiGroup: rbac.authorization.k8s.io
-  kind: Group
-  name: system:nodes
-`
 }
 
 // asJSON is YAML as JSON, with its fields in the order of their names.

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"regcred/shared/credential"
 )
@@ -34,6 +35,18 @@ func (p *Provider) Audience() string {
 		return ""
 	}
 	return p.TokenAttributes.ServiceAccountTokenAudience
+}
+
+// Audiences are whom tokens are for that the providers want, each once and in the
+// order of the providers.
+func (c *Config) Audiences() []string {
+	var audiences []string
+	for i := range c.Providers {
+		if audience := c.Providers[i].Audience(); audience != "" && !slices.Contains(audiences, audience) {
+			audiences = append(audiences, audience)
+		}
+	}
+	return audiences
 }
 
 // Annotations returns what a provider is told of a pod's service account. If

@@ -2,16 +2,10 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"regcred/cmd/regcred/internal/cluster"
 )
-
-// audienceVerb is what a node needs for an audience that its pods' volumes do
-// not have.
-const audienceVerb = "request-serviceaccounts-token-audience"
 
 func checkAudience(s *subject, r *recorder) {
 	config := s.config()
@@ -19,12 +13,7 @@ func checkAudience(s *subject, r *recorder) {
 		r.skip("", s.why())
 		return
 	}
-	var audiences []string
-	for i := range config.Providers {
-		if audience := config.Providers[i].Audience(); audience != "" && !slices.Contains(audiences, audience) {
-			audiences = append(audiences, audience)
-		}
-	}
+	audiences := config.Audiences()
 	if len(audiences) == 0 {
 		r.skip("", "no provider has tokenAttributes")
 		return
@@ -46,7 +35,7 @@ func checkAudience(s *subject, r *recorder) {
 				providers = append(providers, config.Providers[i].Name)
 			}
 		}
-		s.tellAudience(r, asker, audience, strings.Join(providers, ", "))
+		s.tellAudience(r, asker, audience, strings.Join(providers, ", "), grant(audiences))
 	}
 }
 
@@ -77,8 +66,8 @@ func (s *subject) askerFor(api *cluster.Client) (asker, error) {
 // maxAccounts bounds for how many service accounts an audience is asked.
 const maxAccounts = 50
 
-func (s *subject) tellAudience(r *recorder, asker asker, audience, subject string) {
-	access := cluster.Access{Verb: audienceVerb, Resource: audience}
+func (s *subject) tellAudience(r *recorder, asker asker, audience, subject, remedy string) {
+	access := cluster.Access{Verb: cluster.AudienceVerb, Resource: audience}
 	allowed, reason, err := asker.may(access)
 	switch {
 	case err != nil:
@@ -88,7 +77,7 @@ func (s *subject) tellAudience(r *recorder, asker asker, audience, subject strin
 		r.ok(subject, "the kubelet may request tokens for audience "+audience)
 		return
 	}
-	evidence := []string{fmt.Sprintf("%s: %s of %q is not allowed in all namespaces", asker.name, audienceVerb, audience)}
+	evidence := []string{fmt.Sprintf("%s: %s of %q is not allowed in all namespaces", asker.name, cluster.AudienceVerb, audience)}
 	if reason != "" {
 		evidence = append(evidence, reason)
 	}
@@ -108,32 +97,11 @@ func (s *subject) tellAudience(r *recorder, asker asker, audience, subject strin
 		r.find("audience-for-some", subject, fmt.Sprintf("the kubelet may request tokens for audience %s for %d of the %d service accounts whose pods run here: the provider is not run for the others", audience, len(some), len(accounts)), "", "allowed: "+strings.Join(some, ", "))
 		return
 	}
-	r.find("audience-forbidden", subject, "the kubelet may not request tokens for audience "+audience+": the provider is not run for pods, and nothing but the kubelet's log says so", grant(audience), evidence...)
+	r.find("audience-forbidden", subject, "the kubelet may not request tokens for audience "+audience+": the provider is not run for pods, and nothing but the kubelet's log says so", remedy, evidence...)
 }
 
-// grant is what lets all nodes request tokens for an audience.
-func grant(audience string) string {
-	return `kubectl apply -f - <<'EOF'
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: node-credential-providers
-rules:
-- apiGroups: [""]
-  resources: [` + strconv.Quote(audience) + `]
-  verbs: ["` + audienceVerb + `"]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: node-credential-providers
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: node-credential-providers
-subjects:
-- apiGroup: rbac.authorization.k8s.io
-  kind: Group
-  name: system:nodes
-EOF`
+// grant is a command that lets all nodes request tokens for audiences: for all
+// that the providers want, as it takes the place of what it granted before.
+func grant(audiences []string) string {
+	return "kubectl apply -f - <<'EOF'\n" + cluster.AudienceRole(audiences) + "EOF"
 }

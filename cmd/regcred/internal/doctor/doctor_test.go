@@ -457,7 +457,7 @@ func TestFixesAreSafeToPaste(t *testing.T) {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
-	if text := grant("a\nEOF\nrm -rf /"); strings.Count(text, "\nEOF") != 1 {
+	if text := grant([]string{"a\nEOF\nrm -rf /"}); strings.Count(text, "\nEOF") != 1 {
 		t.Errorf("the audience ends the document:\n%s", text)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/cmd/regcred/internal/cluster"
 	"regcred/cmd/regcred/internal/registry"
 	"regcred/shared/version"
 )
@@ -137,19 +138,24 @@ func findings() map[string]finding {
 		"a provider's own proxy": {"proxy-used", func(f *fixture) {
 			f.edit("{name: CLOUD_REGION, value: here}", "{name: HTTPS_PROXY, value: 'https://user:hunter2hunter2@proxy'}")
 		}, []string{"proxy:443", "cloud-credential-provider"}, false},
-		"a clock alone":                   {"clock-unsynchronised", func(f *fixture) { f.synced = false }, []string{"timedatectl"}, false},
-		"a clock that is off":             {"clock-off", func(f *fixture) { f.check["asked"] = []any{asked("sts.registry.cloud", false, 200, time.Minute)} }, []string{"1m0s behind", "sts.registry.cloud"}, false},
-		"a clock that is wrong":           {"clock-wrong", func(f *fixture) { f.check["asked"] = []any{asked("sts.registry.cloud", false, 403, -time.Hour)} }, []string{"1h0m0s ahead"}, false},
-		"the API server's clock":          {"clock-wrong", func(f *fixture) { f.apiClock = time.Hour }, []string{"the API server", "behind"}, false},
-		"a cache for all":                 {"cache-untrusted", func(f *fixture) { f.chmod("/run/regcred", 0o755) }, []string{"chmod 0700 /run/regcred", "0755"}, false},
-		"a file for a cache":              {"cache-untrusted", func(f *fixture) { f.remove("/run/regcred"); f.write("/run/regcred", "", 0o600) }, []string{"rm /run/regcred"}, false},
-		"a cache that all can replace":    {"cache-untrusted", func(f *fixture) { f.chmod("/run", 0o777) }, []string{"chmod go-w /run"}, false},
-		"a cache on a disk":               {"cache-on-disk", func(f *fixture) { f.system.Memory, f.system.Kind = false, "xfs" }, []string{"xfs", "tmpfs"}, false},
-		"a full cache":                    {"cache-full", func(f *fixture) { f.system.Free = 1 << 10 }, []string{"df"}, false},
-		"a cache without files":           {"cache-full", func(f *fixture) { f.system.Files = 3 }, []string{"3 files"}, false},
-		"a read-only cache":               {"cache-full", func(f *fixture) { f.system.ReadOnly = true }, []string{"read-only"}, false},
-		"no cache":                        {"cache-off", func(f *fixture) { f.check["cacheDir"] = "" }, []string{"--cache-dir"}, false},
-		"no permission for an audience":   {"audience-forbidden", func(f *fixture) { f.denied["registry.cloud"] = true }, []string{"kubectl apply", `resources: ["registry.cloud"]`, audienceVerb, "system:nodes"}, false},
+		"a clock alone":                 {"clock-unsynchronised", func(f *fixture) { f.synced = false }, []string{"timedatectl"}, false},
+		"a clock that is off":           {"clock-off", func(f *fixture) { f.check["asked"] = []any{asked("sts.registry.cloud", false, 200, time.Minute)} }, []string{"1m0s behind", "sts.registry.cloud"}, false},
+		"a clock that is wrong":         {"clock-wrong", func(f *fixture) { f.check["asked"] = []any{asked("sts.registry.cloud", false, 403, -time.Hour)} }, []string{"1h0m0s ahead"}, false},
+		"the API server's clock":        {"clock-wrong", func(f *fixture) { f.apiClock = time.Hour }, []string{"the API server", "behind"}, false},
+		"a cache for all":               {"cache-untrusted", func(f *fixture) { f.chmod("/run/regcred", 0o755) }, []string{"chmod 0700 /run/regcred", "0755"}, false},
+		"a file for a cache":            {"cache-untrusted", func(f *fixture) { f.remove("/run/regcred"); f.write("/run/regcred", "", 0o600) }, []string{"rm /run/regcred"}, false},
+		"a cache that all can replace":  {"cache-untrusted", func(f *fixture) { f.chmod("/run", 0o777) }, []string{"chmod go-w /run"}, false},
+		"a cache on a disk":             {"cache-on-disk", func(f *fixture) { f.system.Memory, f.system.Kind = false, "xfs" }, []string{"xfs", "tmpfs"}, false},
+		"a full cache":                  {"cache-full", func(f *fixture) { f.system.Free = 1 << 10 }, []string{"df"}, false},
+		"a cache without files":         {"cache-full", func(f *fixture) { f.system.Files = 3 }, []string{"3 files"}, false},
+		"a read-only cache":             {"cache-full", func(f *fixture) { f.system.ReadOnly = true }, []string{"read-only"}, false},
+		"no cache":                      {"cache-off", func(f *fixture) { f.check["cacheDir"] = "" }, []string{"--cache-dir"}, false},
+		"no permission for an audience": {"audience-forbidden", func(f *fixture) { f.denied["registry.cloud"] = true }, []string{"kubectl apply", "resources:\n  - registry.cloud\n", cluster.AudienceVerb, "system:nodes"}, false},
+		"nor for one of two": {"audience-forbidden", func(f *fixture) {
+			f.second("other", "")
+			f.edit("Audience: registry", "Audience: other")
+			f.denied["registry.cloud"] = true
+		}, []string{"resources:\n  - other.cloud\n  - registry.cloud\n"}, false},
 		"with somebody else's kubeconfig": {"audience-forbidden", func(f *fixture) { f.denied["registry.cloud"] = true; f.user = "admin" }, []string{"SubjectAccessReview as system:node:node1 by admin"}, false},
 		"for some":                        {"audience-for-some", func(f *fixture) { f.denied["registry.cloud"] = true; f.some = "shop/web" }, []string{"1 of the 2", "allowed: shop/web"}, false},
 		"no API server":                   {"api-server-unreachable", func(f *fixture) { f.write("/etc/kubernetes/kubelet.conf", deadCluster, 0o600) }, []string{"127.0.0.1:1"}, false},

@@ -308,7 +308,7 @@ func (f *fixture) apiServer() {
 					Attributes cluster.Access `json:"resourceAttributes"`
 				} `json:"spec"`
 			}
-			if json.NewDecoder(request.Body).Decode(&review) != nil || review.Spec.Attributes.Verb != audienceVerb {
+			if json.NewDecoder(request.Body).Decode(&review) != nil || review.Spec.Attributes.Verb != cluster.AudienceVerb {
 				w.WriteHeader(http.StatusBadRequest)
 				return
 			}
