@@ -4,7 +4,8 @@
 //
 // Such a program is somebody else's, and the kubelet waits for it. Whatever it
 // does, a run ends in time, takes a bounded amount of memory, leaves no process
-// of the program behind, and says why it failed.
+// of the program behind but a daemon, which has a session of its own, and says
+// why it failed.
 package program
 
 import (
