@@ -173,6 +173,25 @@ func valueEnd(text string) int {
 	return len(text)
 }
 
+// urlPasswords finds the passwords in URLs, such as those of proxies.
+func urlPasswords(text string) []span {
+	const scheme = "://"
+	var passwords []span
+	for from := index(text, scheme, 0); from >= 0; from = index(text, scheme, from) {
+		from += len(scheme)
+		host := text[from:]
+		if end := strings.IndexAny(host, "/?# \"'\\<>"); end >= 0 {
+			host = host[:end]
+		}
+		colon, at := strings.IndexByte(host, ':'), strings.LastIndexByte(host, '@')
+		if colon >= 0 && colon+1 < at {
+			passwords = append(passwords, span{from + colon + 1, from + at})
+		}
+		from += len(host)
+	}
+	return passwords
+}
+
 const (
 	// longRun is the length from which an unbroken run of base64 characters
 	// is taken for a token. Names that people choose (roles, hosts, request

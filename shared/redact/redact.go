@@ -4,7 +4,7 @@
 // Secrets that the process holds are found however they are written: as they
 // are, escaped for JSON or a URL, in base64 by themselves or behind a user name,
 // and cut off. Others are told by their looks: JWTs, PEM blocks, long runs of
-// base64, and what follows the name of a secret.
+// base64, passwords in URLs, and what follows the name of a secret.
 package redact
 
 import (
@@ -51,7 +51,7 @@ func Line(text string, secrets ...string) string {
 	if len(bounded) < len(text) {
 		limit = max(0, limit-ahead)
 	}
-	return hide(line, limit, slices.Concat(known(line, secrets), pemBlocks(line), namedValues(line), tokens(line)))
+	return hide(line, limit, slices.Concat(known(line, secrets), pemBlocks(line), namedValues(line), urlPasswords(line), tokens(line)))
 }
 
 // oneLine replaces whatever ends a line, or does something to a terminal or to

@@ -33,6 +33,7 @@ func TestLine(t *testing.T) {
 		"challenge":           {`Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"`, `Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"`},
 		"empty":               {"", ""},
 		"invalid encoding":    {"a\xffb", "a\xffb"},
+		"addresses":           {"http://bot@r.test:5000/a:b@c, https://r.test:5000 (a@b), https://:@x, https://[::1]:80/@", "http://bot@r.test:5000/a:b@c, https://r.test:5000 (a@b), https://:@x, https://[::1]:80/@"},
 		"redacted before":     {"token [redacted] refused, password=[redacted]", "token [redacted] refused, password=[redacted]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,6 +108,7 @@ func TestWhatLooksLikeASecret(t *testing.T) {
 		"after a path":          {"helper /usr/bin/print-password: hunter1", "helper /usr/bin/print-password: [redacted]"},
 		"people's tokens":       {"bad login ghp_abcdefghijklmnop0123 or dckr_pat_AbCdEfGhIjKl-mn, glpat-short", "bad login [redacted] or [redacted], glpat-short"},
 		"authorization":         {"> Authorization: Bearer ya29.c.b0Aa\r\n> Accept: */*", "> Authorization: Bearer [redacted] > Accept: */*"},
+		"a proxy's password":    {"proxy http://u%40x:p,w@d:1@proxy.test:3128/ refused", "proxy http://u%40x:[redacted]@proxy.test:3128/ refused"},
 		"authorization in JSON": {`{"authorization":"basic dTpw","x":1}`, `{"authorization":"basic [redacted]","x":1}`},
 		"AWS's signature": {
 			"Authorization: AWS4-HMAC-SHA256 Credential=AKIAX/20260101/us-east-1/ecr/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0a", 32) + " Host: x",

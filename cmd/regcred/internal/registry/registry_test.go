@@ -234,7 +234,7 @@ func TestRealms(t *testing.T) {
 		"file:///etc/shadow":        "no address of a token service",
 		"ftp://auth.invalid/token":  "a login is not sent to the token service that the registry names: invalid realm",
 		"http://10.0.0.1:1/token":   "a login is not sent to the token service that the registry names: invalid realm",
-		"http://x:pass99@HOST/none": "bearer realm=http://x:xxxxx@",
+		"http://x:pass99@HOST/none": "bearer realm=http://x:[redacted]@",
 	} {
 		r := start(t, false)
 		r.challenge = `Bearer realm="` + strings.ReplaceAll(realm, "HOST", r.host()) + `"`
