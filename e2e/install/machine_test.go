@@ -229,9 +229,7 @@ func copyFile(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	_ = os.Remove(to)
-	if err := os.WriteFile(to, text, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	cloudtest.Program(t, to, text)
 }
 
 func (m *machine) run(args ...string) result {

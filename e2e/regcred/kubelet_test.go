@@ -153,10 +153,7 @@ func (m *machine) copy(from, name string) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.write(name, string(text))
-	if err := os.Chmod(m.path(name), 0o755); err != nil {
-		m.t.Fatal(err)
-	}
+	cloudtest.Program(m.t, m.path(name), text)
 }
 
 // start writes the configuration and starts the kubelet with it.
