@@ -88,7 +88,7 @@ func TestStatusAgainAndAgain(t *testing.T) {
 		}
 	}
 	cloudtest.Eventually(t, "nothing is installed", both(" 0\n# HELP regcred_installed_files_changed", "nothing is installed", 1))
-	run(t, "", "install", "--root", root).want(t, 0)
+	run(t, "install", "--root", root).want(t, 0)
 	cloudtest.Eventually(t, "something is", both(" 1\n# HELP regcred_installed_files_changed", "all is well", 1))
 	if err := os.RemoveAll(filepath.Join(root, "var/lib/regcred")); err != nil {
 		t.Fatal(err)
