@@ -182,14 +182,10 @@ func (m *machine) start(env ...string) {
 		_ = command.Wait() // which says that it was killed
 	})
 	m.pid = command.Process.Pid
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(m.path("metrics.ready")); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			m.t.Fatal("the kubelet does not start")
-		}
-	}
+	cloudtest.Eventually(m.t, "the kubelet has started", func() bool {
+		_, err := os.Stat(m.path("metrics.ready"))
+		return err == nil
+	})
 }
 
 // hash is what the kubelet tells of a configuration of one file.
