@@ -58,11 +58,11 @@ func TestTheEndOfAPasswordForARepository(t *testing.T) {
 // again is a burden on a service that answers five at once.
 func TestARepeatedTokenIsNotAskedForAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	const life, before, step = 100 * time.Second, 20 * time.Second, 2 * time.Second
+	const life, before, step = 1000 * time.Second, 200 * time.Second, 20 * time.Second
 	n := bootNode(t)
 	n.azure.Configure(func(s *azure.Settings) {
 		s.IMDS.Token.Life, s.IMDS.RenewBefore = life, before
-		s.ACR.Refresh.Life = 40 * time.Second
+		s.ACR.Refresh.Life = 400 * time.Second
 	})
 	q := question{Image: image}
 	begin, passed, runs := time.Now(), time.Duration(0), 0

@@ -153,7 +153,7 @@ func TestACallOfAProgramThatHasEndedIsAwaited(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func() {
-		connection, err := cloud.dial("192.0.2.1:80")
+		connection, err := cloud.Dial("192.0.2.1:80")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestACallOfAProgramThatGoesOnIsNotAwaited(t *testing.T) {
 	if err := cloud.Serve(netip.AddrPortFrom(front1, 80), echo(cloud.Calls, cloud.Faults)); err != nil {
 		t.Fatal(err)
 	}
-	connection, err := cloud.dial("192.0.2.1:80")
+	connection, err := cloud.Dial("192.0.2.1:80")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,13 +18,13 @@ func (c *Cloud) ServeProxy(at netip.AddrPort) error {
 	transport := &http.Transport{
 		Proxy:             nil,
 		DisableKeepAlives: true,
-		DialContext:       func(_ context.Context, _, address string) (net.Conn, error) { return c.dial(address) },
+		DialContext:       func(_ context.Context, _, address string) (net.Conn, error) { return c.Dial(address) },
 	}
 	return c.Serve(at, &proxy{cloud: c, transport: transport})
 }
 
-// dial connects to a host and port as a program on the machine does.
-func (c *Cloud) dial(address string) (connection net.Conn, err error) {
+// Dial connects to a host and port as a program on the machine does.
+func (c *Cloud) Dial(address string) (connection net.Conn, err error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (p *proxy) forward(x *Exchange, r *http.Request) {
 
 // tunnel connects the client to a host and port until either side closes.
 func (p *proxy) tunnel(x *Exchange, r *http.Request) {
-	server, err := p.cloud.dial(r.Host)
+	server, err := p.cloud.Dial(r.Host)
 	if err != nil {
 		http.Error(x, err.Error(), http.StatusBadGateway)
 		return

@@ -43,10 +43,7 @@ func (m *machine) write(name, text string) string {
 // server that it is asked about in $server.
 func (m *machine) helper(name, script string) {
 	m.T.Helper()
-	path := m.write("helpers/docker-credential-"+name, "#!/bin/sh\nserver=$(cat)\n"+script+"\n")
-	if err := os.Chmod(path, 0o755); err != nil {
-		m.T.Fatal(err)
-	}
+	cloudtest.Program(m.T, filepath.Join(m.dir, "helpers/docker-credential-"+name), []byte("#!/bin/sh\nserver=$(cat)\n"+script+"\n"))
 }
 
 // ask is the machine's own question for an image, of a plugin that reads the

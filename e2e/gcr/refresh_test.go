@@ -13,7 +13,7 @@ import (
 // again what yields nothing is a burden on a server that bears none.
 func TestARepeatedTokenIsNotAskedForAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	const life, before, step = 100 * time.Second, 20 * time.Second, 2 * time.Second
+	const life, before, step = 1000 * time.Second, 200 * time.Second, 20 * time.Second
 	n := bootNode(t)
 	n.gcp.Configure(func(s *gcp.Settings) { s.Metadata.Token.Life, s.Metadata.RenewBefore = life, before })
 	q := question{Image: registry + "/p/r/app"}

@@ -4,10 +4,7 @@ package install_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,17 +17,6 @@ import (
 
 	"regcred/shared/kubelet"
 )
-
-// get is the text of a page, or empty.
-func get(url string) string {
-	response, err := http.Get(url)
-	if err != nil {
-		return ""
-	}
-	defer response.Body.Close()
-	text, _ := io.ReadAll(response.Body)
-	return string(text)
-}
 
 // status is what regcred status -o json says.
 type status struct {
@@ -149,15 +135,12 @@ func TestKilledWhileItWatchesTheKubelet(t *testing.T) {
 	m := newMachine(t)
 	before := m.state()
 	write(t, m.root, refusesFile, "ecr-credential-provider", 0o644)
-	command := exec.Command("/usr/bin/regcred", "install", "--cloud", "aws", "--restart", "--timeout", "1m")
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
-	command.Dir = "/"
-	command.Env = []string{"PATH=/usr/bin:/bin"}
-	if err := command.Start(); err != nil {
+	command := m.command(t.Context(), "/usr/bin/regcred", "install", "--cloud", "aws", "--restart", "--timeout", "1m")
+	former := m.kubelet()
+	if err := m.cloud.Start(command); err != nil {
 		t.Fatal(err)
 	}
-	pid := m.kubelet()
-	waitFor(t, func() bool { return m.kubelet() != pid })
+	m.wantRestart(former)
 	_ = command.Process.Kill()
 	_ = command.Wait()
 	m.run("status").want(t, 1, "a run of install was stopped")
@@ -170,46 +153,24 @@ func TestKilledWhileItWatchesTheKubelet(t *testing.T) {
 	}
 }
 
-func waitFor(t *testing.T, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it did not come to that")
-		}
-	}
-}
-
 // Interrupted, it takes everything back by itself.
 func TestInterruptedWhileItWatchesTheKubelet(t *testing.T) {
 	m := newMachine(t)
 	before := m.state()
-	command := exec.Command("/usr/bin/regcred", "install", "--cloud", "aws", "--restart", "--timeout", "30s")
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
-	command.Dir = "/"
-	command.Env = []string{"PATH=/usr/bin:/bin"}
-	pid := m.kubelet()
-	go func() {
-		for range 1000 {
-			if current := pidIn(m.path(pidFile)); current != pid && current != 0 && command.Process != nil {
-				_ = command.Process.Signal(syscall.SIGTERM)
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
+	former := m.kubelet()
+	interrupted := func(command *exec.Cmd) error {
+		if err := m.cloud.Start(command); err != nil {
+			return err
 		}
-	}()
-	finish(t, command).want(t, 1, "interrupted", "all changes were taken back, and the kubelet runs")
+		m.wantRestart(former)
+		return command.Process.Signal(syscall.SIGTERM)
+	}
+	await(t, m.command(t.Context(), "/usr/bin/regcred", "install", "--cloud", "aws", "--restart", "--timeout", "30s"), interrupted).
+		want(t, 1, "interrupted", "all changes were taken back, and the kubelet runs")
 	if got := m.state(); got != before {
 		t.Errorf("taken back:\n%s\nwant\n%s", got, before)
 	}
 	m.wantWell()
-}
-
-func pidIn(name string) (pid int) {
-	text, err := os.ReadFile(name)
-	if err == nil {
-		_, _ = fmt.Sscan(string(text), &pid)
-	}
-	return pid
 }
 
 // Whenever it is killed, the kubelet could start with what is there, and the
@@ -219,9 +180,9 @@ func TestKilledAtAnyTime(t *testing.T) {
 	image(t, dir)
 	before := snapshot(t, dir)
 	begin := time.Now()
-	run(t, "", "install", "--root", dir, "--cloud", "aws,gcp").want(t, 0)
+	run(t, "install", "--root", dir, "--cloud", "aws,gcp").want(t, 0)
 	took := time.Since(begin)
-	run(t, "", "uninstall", "--root", dir).want(t, 0)
+	run(t, "uninstall", "--root", dir).want(t, 0)
 	if got := snapshot(t, dir); got != before {
 		t.Fatalf("got\n%s\nwant\n%s", got, before)
 	}
@@ -264,10 +225,10 @@ func TestKilledAtAnyTime(t *testing.T) {
 			}
 		}
 		if rand.IntN(2) == 0 {
-			run(t, "", "install", "--root", dir, "--cloud", "aws,gcp").want(t, 0)
-			run(t, "", "status", "--root", dir).want(t, 0)
+			run(t, "install", "--root", dir, "--cloud", "aws,gcp").want(t, 0)
+			run(t, "status", "--root", dir).want(t, 0)
 		}
-		run(t, "", "uninstall", "--root", dir).want(t, 0)
+		run(t, "uninstall", "--root", dir).want(t, 0)
 		if got := snapshot(t, dir); got != before {
 			t.Fatalf("got\n%s\nwant\n%s", got, before)
 		}
@@ -300,10 +261,10 @@ func TestDiskIsFull(t *testing.T) {
 			dir := memory(t, size)
 			image(t, dir)
 			before := snapshot(t, dir)
-			r := run(t, "", "install", "--root", dir, "--cloud", "aws,gcp")
+			r := run(t, "install", "--root", dir, "--cloud", "aws,gcp")
 			if r.code == 0 {
 				fits++
-				run(t, "", "uninstall", "--root", dir).want(t, 0)
+				run(t, "uninstall", "--root", dir).want(t, 0)
 			} else {
 				full++
 				r.want(t, 1, "no space left on device; nothing was changed")
@@ -324,10 +285,10 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	if err := syscall.Mount("none", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Skip(err)
 	}
-	run(t, "", "install", "--root", dir).want(t, 1, "read-only file system")
-	run(t, "", "install", "--root", dir, "--dry-run").want(t, 0)
-	run(t, "", "uninstall", "--root", dir).want(t, 1, "read-only file system")
-	run(t, "", "status", "--root", dir).want(t, 1, "nothing is installed")
+	run(t, "install", "--root", dir).want(t, 1, "read-only file system")
+	run(t, "install", "--root", dir, "--dry-run").want(t, 0)
+	run(t, "uninstall", "--root", dir).want(t, 1, "read-only file system")
+	run(t, "status", "--root", dir).want(t, 1, "nothing is installed")
 }
 
 // A program for another machine starts no kubelet, and fails every pull.
@@ -345,14 +306,14 @@ func TestAnImageOfAnotherMachine(t *testing.T) {
 	}
 	write(t, dir, "usr/bin/kubelet", string(text), 0o755)
 	before := snapshot(t, dir)
-	run(t, "", "install", "--root", dir).want(t, 1, "built for EM_", "this node's /usr/bin/kubelet for EM_")
+	run(t, "install", "--root", dir).want(t, 1, "built for EM_", "this node's /usr/bin/kubelet for EM_")
 	if got := snapshot(t, dir); got != before {
 		t.Errorf("got\n%s\nwant\n%s", got, before)
 	}
 	from := t.TempDir()
 	for name, content := range map[string]string{"nothing": "", "half of one": "\x7fELF\x02\x01\x01"} {
 		write(t, from, "ecr-credential-provider", content, 0o755)
-		run(t, "", "install", "--root", dir, "--from", from).want(t, 1, "ecr-credential-provider")
+		run(t, "install", "--root", dir, "--from", from).want(t, 1, "ecr-credential-provider")
 		if got := snapshot(t, dir); got != before {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, before)
 		}
@@ -382,13 +343,13 @@ func TestHostileLinksInAnImage(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := snapshot(t, outside)
-			r := run(t, "", "install", "--root", dir, "--cloud", "aws,gcp")
+			r := run(t, "install", "--root", dir, "--cloud", "aws,gcp")
 			if got := snapshot(t, outside); got != before {
 				t.Errorf("%s -> %s: outside:\n%s\nwant\n%s\n%s%s", link, target, got, before, r.stdout, r.stderr)
 			}
 			if r.code == 0 {
 				// A link that leads nowhere is no program either.
-				run(t, "", "uninstall", "--root", dir, "--force").want(t, 0)
+				run(t, "uninstall", "--root", dir, "--force").want(t, 0)
 			}
 			if got := snapshot(t, outside); got != before {
 				t.Errorf("%s -> %s: outside after uninstall:\n%s\nwant\n%s", link, target, got, before)
@@ -413,10 +374,10 @@ func TestAnImageThatClaimsToBeANode(t *testing.T) {
 	if err := os.Symlink("../..", filepath.Join(dir, "proc/1/root")); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "", "install", "--root", dir, "--cloud", "aws").want(t, 0, "plugins in /etc/eks/image-credential-provider")
-	run(t, "", "status", "--root", dir).want(t, 0)
-	run(t, "", "uninstall", "--root", dir, "--restart").want(t, 2)
-	run(t, "", "uninstall", "--root", dir).want(t, 0)
+	run(t, "install", "--root", dir, "--cloud", "aws").want(t, 0, "plugins in /etc/eks/image-credential-provider")
+	run(t, "status", "--root", dir).want(t, 0)
+	run(t, "uninstall", "--root", dir, "--restart").want(t, 2)
+	run(t, "uninstall", "--root", dir).want(t, 0)
 	if _, err := os.Stat(trap); !os.IsNotExist(err) {
 		t.Errorf("a program of the image was run: %v", err)
 	}
@@ -433,16 +394,16 @@ func TestSeveralAtOnce(t *testing.T) {
 			if i == 5 {
 				args = []string{"uninstall", "--root", dir}
 			}
-			if r := run(t, "", args...); r.code != 0 {
+			if r := run(t, args...); r.code != 0 {
 				t.Errorf("%q: exit code %d: %s", args, r.code, r.stderr)
 			}
 		})
 	}
 	all.Wait()
 	wantStarts(t, dir)
-	run(t, "", "install", "--root", dir, "--cloud", "aws").want(t, 0)
-	run(t, "", "status", "--root", dir).want(t, 0, "all is well")
-	run(t, "", "uninstall", "--root", dir).want(t, 0)
+	run(t, "install", "--root", dir, "--cloud", "aws").want(t, 0)
+	run(t, "status", "--root", dir).want(t, 0, "all is well")
+	run(t, "uninstall", "--root", dir).want(t, 0)
 	if got := snapshot(t, dir); got != before {
 		t.Errorf("got\n%s\nwant\n%s", got, before)
 	}
@@ -451,14 +412,10 @@ func TestSeveralAtOnce(t *testing.T) {
 func TestSomebodyWhoIsNotRoot(t *testing.T) {
 	m := newMachine(t)
 	before := m.state()
-	for _, verb := range []string{"install", "uninstall"} {
-		command := exec.Command("/usr/bin/regcred", verb, "--cloud=aws")
-		if verb == "uninstall" {
-			command = exec.Command("/usr/bin/regcred", verb)
-		}
-		command.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		command.Dir = "/"
-		finish(t, command).want(t, 1, "only root may change a node")
+	for _, args := range [][]string{{"install", "--cloud=aws"}, {"uninstall"}} {
+		command := m.command(t.Context(), "/usr/bin/regcred", args...)
+		command.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+		m.finish(command).want(t, 1, "only root may change a node")
 	}
 	if got := m.state(); got != before {
 		t.Errorf("got\n%s\nwant\n%s", got, before)
@@ -478,7 +435,7 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		{"install", "--root", dir, "--providers-from", "x.yaml", "--cloud", "aws"},
 		{"status", "--root", dir, "-o", "yaml"},
 	} {
-		if r := run(t, "", args...); r.code != 2 || strings.Count(r.stderr, "\n") != 1 {
+		if r := run(t, args...); r.code != 2 || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%q: exit code %d: %s", args, r.code, r.stderr)
 		}
 	}
@@ -490,7 +447,7 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		{"install", "--root", dir, "--platform", "talos"},
 		{"install", "--root", dir, "--cloud", "none"},
 	} {
-		run(t, "", args...).want(t, 1)
+		run(t, args...).want(t, 1)
 	}
 	if got := snapshot(t, dir); got != before {
 		t.Errorf("got\n%s\nwant\n%s", got, before)
@@ -511,11 +468,9 @@ func TestFromAContainerOfTheNode(t *testing.T) {
 		"regcred install --root /mnt --cloud aws --restart --timeout 6s && " +
 		"regcred status --root /mnt && " +
 		"regcred uninstall --root /mnt --restart --timeout 6s"
-	command := exec.Command("/bin/sh", "-ec", "mount -t proc proc /proc\nsystemctl restart kubelet.service\nsleep 1\nunshare --mount sh -ec '"+container+"'")
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root, Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
-	command.Dir = "/"
-	command.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin"}
-	r := finish(t, command)
+	command := m.command(t.Context(), "/bin/sh", "-ec", "mount -t proc proc /proc\nsystemctl restart kubelet.service\nsleep 1\nunshare --mount sh -ec '"+container+"'")
+	command.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
+	r := m.finish(command)
 	r.want(t, 0, "all is well", "uninstalled")
 	if got := strings.Count(r.stdout, "the kubelet was restarted, and is back"); got != 2 {
 		t.Errorf("restarted %d times\n%s", got, r.stdout)

@@ -7,7 +7,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"regcred/e2e/cloud"
 	"regcred/e2e/cloud/cloudtest"
 )
 
@@ -26,31 +30,33 @@ type result struct {
 	stdout, stderr string
 }
 
-// run runs the tool, in another root if that is not empty.
-func run(t *testing.T, root string, args ...string) result {
+// patience is how long a run of the tool may take.
+const patience = 2 * time.Minute
+
+// run runs the tool.
+func run(t *testing.T, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	program := regcred
-	if root != "" {
-		program = "/usr/bin/regcred"
-	}
-	command := exec.CommandContext(ctx, program, args...)
+	command := exec.CommandContext(ctx, regcred, args...)
 	command.Env = []string{"PATH=/usr/bin:/bin"}
-	if root != "" {
-		command.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
-		command.Dir = "/"
-	}
 	return finish(t, command)
 }
 
 func finish(t *testing.T, command *exec.Cmd) result {
 	t.Helper()
+	return await(t, command, (*exec.Cmd).Start)
+}
+
+// await starts a program and waits for its end.
+func await(t *testing.T, command *exec.Cmd, start func(*exec.Cmd) error) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil && command.ProcessState == nil {
+	if err := start(command); err != nil {
 		t.Fatal(err)
 	}
+	_ = command.Wait() // The exit code tells.
 	r := result{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 	if r.code == 1 && strings.Count(r.stderr, "\n") > 1 && !strings.Contains(r.stderr, "waiting for another run") {
 		t.Errorf("a failure of more than a line: %q", r.stderr)
@@ -173,19 +179,22 @@ func snapshot(t *testing.T, dirs ...string) string {
 // machine is this machine with whatever is written kept apart, on which a
 // kubelet runs as kubeadm sets it up.
 type machine struct {
-	t    *testing.T
-	root string
+	t     *testing.T
+	root  string
+	cloud *cloud.Cloud // of which it has the addresses
 }
 
+// newMachine makes a machine beside those of other tests.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
+	t.Parallel()
 	apart := memory(t, "1g")
 	for _, name := range []string{"upper", "work", "root"} {
 		if err := os.Mkdir(filepath.Join(apart, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m := &machine{t, filepath.Join(apart, "root")}
+	m := &machine{t: t, root: filepath.Join(apart, "root")}
 	mount(t, "overlay", m.root, "overlay", 0, fmt.Sprintf("lowerdir=/,upperdir=%s/upper,workdir=%s/work", apart, apart))
 	mount(t, "/proc", m.root+"/proc", "", syscall.MS_BIND|syscall.MS_REC, "")
 	mount(t, "/dev", m.root+"/dev", "", syscall.MS_BIND|syscall.MS_REC, "")
@@ -208,6 +217,7 @@ func newMachine(t *testing.T) *machine {
 	write(t, m.root, "usr/lib/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS\n", 0o644)
 	write(t, m.root, "etc/systemd/system/kubelet.service.d/10-kubeadm.conf", "[Service]\nEnvironmentFile=-/etc/default/kubelet\n", 0o644)
 	write(t, m.root, "run/test/args", "", 0o600)
+	m.cloud = cloudtest.Apart(t)
 	m.systemctl("restart", "kubelet.service")
 	t.Cleanup(func() {
 		if pid := m.kubelet(); pid != 0 {
@@ -229,38 +239,61 @@ func copyFile(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	_ = os.Remove(to)
-	if err := os.WriteFile(to, text, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	cloudtest.Program(t, to, text)
+}
+
+// command is a run of a program of the machine's.
+func (m *machine) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, program, args...)
+	command.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
+	command.Dir = "/"
+	command.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin"}
+	return command
+}
+
+// finish runs a program on the machine.
+func (m *machine) finish(command *exec.Cmd) result {
+	m.t.Helper()
+	return await(m.t, command, m.cloud.Start)
 }
 
 func (m *machine) run(args ...string) result {
 	m.t.Helper()
-	return run(m.t, m.root, args...)
+	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	defer cancel()
+	return m.finish(m.command(ctx, "/usr/bin/regcred", args...))
 }
 
 func (m *machine) systemctl(args ...string) {
 	m.t.Helper()
-	command := exec.Command("/usr/bin/systemctl", args...)
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
-	command.Dir = "/"
-	if out, err := command.CombinedOutput(); err != nil {
-		m.t.Fatalf("systemctl: %v: %s", err, out)
-	}
+	m.finish(m.command(m.t.Context(), "/usr/bin/systemctl", args...)).want(m.t, 0)
 }
 
 // kubelet is the process of the machine's kubelet, or 0.
 func (m *machine) kubelet() int {
 	m.t.Helper()
-	text, err := os.ReadFile(m.path(pidFile))
-	if err != nil {
-		return 0
+	if pid := m.started(); alive(pid) {
+		return pid
 	}
-	var pid int
-	if _, err := fmt.Sscan(string(text), &pid); err != nil || !alive(pid) {
-		return 0
+	return 0
+}
+
+// started is the process that systemctl started last, or 0.
+func (m *machine) started() (pid int) {
+	text, err := os.ReadFile(m.path(pidFile))
+	if err == nil {
+		_, _ = fmt.Sscan(string(text), &pid) // It may be about to be written.
 	}
 	return pid
+}
+
+// wantRestart waits until another process than the former was started.
+func (m *machine) wantRestart(former int) {
+	m.t.Helper()
+	cloudtest.Eventually(m.t, "the kubelet is restarted", func() bool {
+		pid := m.started()
+		return pid != 0 && pid != former
+	})
 }
 
 // arguments are those of the machine's kubelet.
@@ -276,7 +309,19 @@ func (m *machine) arguments() string {
 // wantWell waits for the kubelet to say that it is well.
 func (m *machine) wantWell() {
 	m.t.Helper()
-	cloudtest.Eventually(m.t, "the kubelet is well", func() bool { return get("http://127.0.0.1:10248/healthz") == "ok" })
+	client := http.Client{Transport: &http.Transport{
+		DialContext:       func(_ context.Context, _, address string) (net.Conn, error) { return m.cloud.Dial(address) },
+		DisableKeepAlives: true,
+	}}
+	cloudtest.Eventually(m.t, "the kubelet is well", func() bool {
+		response, err := client.Get("http://127.0.0.1:10248/healthz")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		return err == nil && string(text) == "ok"
+	})
 }
 
 // state is what regcred may change on the machine.

@@ -41,7 +41,7 @@ func (o *output) String() string {
 
 // start starts the tool in the background. stop ends it as the kubelet does,
 // which is to take no time.
-func start(t *testing.T, args ...string) (said *output, stop func()) {
+func start(t *testing.T, args ...string) (said *output, pid int, stop func()) {
 	t.Helper()
 	said = &output{}
 	command := exec.Command(regcred, args...)
@@ -51,7 +51,7 @@ func start(t *testing.T, args ...string) (said *output, stop func()) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill() })
-	return said, func() {
+	return said, command.Process.Pid, func() {
 		t.Helper()
 		begin := time.Now()
 		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -66,9 +66,30 @@ func start(t *testing.T, args ...string) (said *output, stop func()) {
 	}
 }
 
+// threads is what the kernel tells of a process's threads, and whether all of
+// them sleep.
+func threads(pid int) (told string, asleep bool) {
+	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	asleep = len(names) > 0
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		_, state, _ := strings.Cut(string(text), ") ")
+		asleep = asleep && err == nil && strings.HasPrefix(state, "S")
+		told += string(text)
+	}
+	return told, asleep
+}
+
 func TestWaitUntilStopped(t *testing.T) {
-	said, stop := start(t, "wait")
-	time.Sleep(200 * time.Millisecond) // to where it waits
+	said, pid, stop := start(t, "wait")
+	// A program that has still to begin runs, or would if it could.
+	last := ""
+	cloudtest.Eventually(t, "it waits", func() bool {
+		told, asleep := threads(pid)
+		waits := asleep && told == last
+		last = told
+		return waits
+	})
 	stop()
 	if said.String() != "" {
 		t.Errorf("it says %q", said)
@@ -79,7 +100,7 @@ func TestStatusAgainAndAgain(t *testing.T) {
 	root := t.TempDir()
 	image(t, root)
 	textfile := filepath.Join(t.TempDir(), "regcred.prom")
-	said, stop := start(t, "status", "--root", root, "--every", "20ms", "--textfile", textfile)
+	said, _, stop := start(t, "status", "--root", root, "--every", "20ms", "--textfile", textfile)
 	// It speaks after it has written.
 	both := func(metrics, words string, times int) func() bool {
 		return func() bool {
@@ -88,7 +109,7 @@ func TestStatusAgainAndAgain(t *testing.T) {
 		}
 	}
 	cloudtest.Eventually(t, "nothing is installed", both(" 0\n# HELP regcred_installed_files_changed", "nothing is installed", 1))
-	run(t, "", "install", "--root", root).want(t, 0)
+	run(t, "install", "--root", root).want(t, 0)
 	cloudtest.Eventually(t, "something is", both(" 1\n# HELP regcred_installed_files_changed", "all is well", 1))
 	if err := os.RemoveAll(filepath.Join(root, "var/lib/regcred")); err != nil {
 		t.Fatal(err)

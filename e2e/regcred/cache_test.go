@@ -131,8 +131,7 @@ func TestCachesAreWhereProvidersHaveThem(t *testing.T) {
 	second["env"] = append([]map[string]string{{"name": "REGCRED_CACHE_DIR", "value": other}}, first["env"].([]map[string]string)...)
 	second["tokenAttributes"] = map[string]any{"serviceAccountTokenAudience": "a", "cacheType": "ServiceAccount", "requireServiceAccount": true}
 	first["args"] = append(append([]string{}, m.Args...), "--cache-dir="+own)
-	m.write("bin/foreign-credential-provider", "#!/bin/sh\nexit 1\n")
-	m.chmod("bin/foreign-credential-provider", 0o755)
+	cloudtest.Program(t, m.path("bin/foreign-credential-provider"), []byte("#!/bin/sh\nexit 1\n"))
 	foreign := map[string]any{"name": "foreign-credential-provider", "apiVersion": fake.V1, "matchImages": []string{"registry.example.com"}, "defaultCacheDuration": "0s"}
 	m.config["providers"] = []any{first, second, foreign}
 	m.start()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"regcred/e2e/cloud/clouds"
+	"regcred/e2e/cloud/cloudtest"
 )
 
 // variables are those of what a program printed of its environment.
@@ -112,14 +113,10 @@ func TestExecPassesSignalsOn(t *testing.T) {
 		if err := m.Cloud.Start(command); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			if _, err := os.Stat(started); err == nil {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the command has not started")
-			}
-		}
+		cloudtest.Eventually(t, "the command has started", func() bool {
+			_, err := os.Stat(started)
+			return err == nil
+		})
 		if len(m.left()) != 1 {
 			t.Errorf("while it runs: %q", m.left())
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"regcred/e2e/cloud/clouds"
+	"regcred/e2e/cloud/cloudtest"
 	"regcred/e2e/cloud/fake"
 )
 
@@ -255,8 +256,7 @@ func TestExplainForAPod(t *testing.T) {
 func TestExplainDoesNotRunOthers(t *testing.T) {
 	m := boot(t, clouds.All()[0])
 	ran := m.path("ran")
-	m.write("bin/other-credential-provider", "#!/bin/sh\necho \"$@\" >> "+ran+"\ncat >> "+ran+"\nexit 1\n")
-	m.chmod("bin/other-credential-provider", 0o755)
+	cloudtest.Program(t, m.path("bin/other-credential-provider"), []byte("#!/bin/sh\necho \"$@\" >> "+ran+"\ncat >> "+ran+"\nexit 1\n"))
 	other := map[string]any{"name": "other-credential-provider", "apiVersion": fake.V1, "matchImages": []string{"registry.example.com"}, "defaultCacheDuration": "0s"}
 	m.config["providers"] = append(m.config["providers"].([]any), other)
 	m.start()

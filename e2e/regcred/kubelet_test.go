@@ -153,10 +153,7 @@ func (m *machine) copy(from, name string) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.write(name, string(text))
-	if err := os.Chmod(m.path(name), 0o755); err != nil {
-		m.t.Fatal(err)
-	}
+	cloudtest.Program(m.t, m.path(name), text)
 }
 
 // start writes the configuration and starts the kubelet with it.
@@ -185,14 +182,10 @@ func (m *machine) start(env ...string) {
 		_ = command.Wait() // which says that it was killed
 	})
 	m.pid = command.Process.Pid
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(m.path("metrics.ready")); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			m.t.Fatal("the kubelet does not start")
-		}
-	}
+	cloudtest.Eventually(m.t, "the kubelet has started", func() bool {
+		_, err := os.Stat(m.path("metrics.ready"))
+		return err == nil
+	})
 }
 
 // hash is what the kubelet tells of a configuration of one file.
