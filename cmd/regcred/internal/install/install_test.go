@@ -402,6 +402,9 @@ func TestRefusals(t *testing.T) {
 		{"an unknown cloud", nil, nil, Options{Clouds: []string{"cloud9"}}, "want one of aws, gcp, azure, oracle, ibm"},
 		{"an unknown provider", nil, nil, Options{Providers: []string{"x"}}, "want one of ecr"},
 		{"an unknown platform", nil, nil, Options{Platform: "x"}, "want one of aks"},
+		{"docker configurations of no registry", nil, nil, Options{Providers: []string{"dockerconfig"}}, "give --match-images"},
+		{"docker configurations of no registry, besides a cloud", nil, nil, Options{Providers: []string{"dockerconfig"}, Clouds: []string{"aws"}}, "give --match-images"},
+		{"docker configurations of a file alone", nil, nil, Options{Providers: []string{"dockerconfig"}, Args: []string{"--file=/a"}}, "give --match-images"},
 		{"patterns for two", nil, nil, Options{Clouds: []string{"aws", "gcp"}, MatchImages: []string{"a"}}, "for one provider"},
 		{"patterns for the vendor's entry", eks(), nil, Options{MatchImages: []string{"a"}}, "stays as it is: change it there"},
 		{"a pattern that is none", nil, nil, Options{Clouds: []string{"aws"}, MatchImages: []string{"a:*"}}, "would not start"},
@@ -873,6 +876,32 @@ func TestASecondRunThatSaysNothing(t *testing.T) {
 	first = m.read(config)
 	if again := m.mustInstall(Options{}); !again.Empty() || m.read(config) != first {
 		t.Errorf("entries again: %q\n%s", again.Summary(), m.read(config))
+	}
+}
+
+// An entry that is there stays, and what it lacks is told: that of the packages
+// has the usual hosts alone.
+func TestAnEntryThatIsThereIsForFewerImages(t *testing.T) {
+	text, err := os.ReadFile("../../../../deploy/credential-providers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const config = "etc/regcred/credential-providers.yaml"
+	wider := strings.ReplaceAll(string(text), `"*.azurecr.io"`, `"*.azurecr.io"
+  - "*.*.*.azurecr.io"`)
+	for _, tc := range []struct{ cloud, text, want string }{
+		{"azure", string(text), "/" + config + ": the entry of acr-credential-provider stays as it is, without *.*.geo.azurecr.io: add there what images are from"},
+		{"azure", wider, ""},
+		{"gcp", string(text), "/" + config + ": the entry of gcr-credential-provider stays as it is, without docker.*.rep.pkg.dev, container.cloud.google.com: add there what images are from"},
+	} {
+		m := newMachine(t, map[string]string{config: tc.text})
+		for _, plugin := range Plugins() {
+			treetest.Write(t, m.dir, map[string]string{packageDir[1:] + "/" + plugin.Name: "#!"})
+		}
+		plan := m.mustInstall(Options{Clouds: []string{tc.cloud}})
+		if got := strings.Join(plan.Notes, "\n"); got != tc.want || m.read(config) != tc.text {
+			t.Errorf("%s: notes %q", tc.cloud, got)
+		}
 	}
 }
 
