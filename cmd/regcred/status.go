@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,7 +158,7 @@ func (a *app) printStatus(s *install.Status) {
 			{"installed", s.Since.Format(time.RFC3339) + ", release " + s.Release},
 			{"platform", s.Platform},
 			{"providers", providerNames(s.Providers)},
-			{"configuration", s.Config + " " + s.ConfigHash},
+			{"configuration", strings.TrimSpace(s.Config + " " + s.ConfigHash)},
 			{"kubelet", kubeletLine(&s.Kubelet)},
 		}...)
 		for _, file := range s.Files {

@@ -161,7 +161,7 @@ func (p *planner) locate() error {
 	}
 	p.plan.Platform = platform
 	if p.former != nil { // as last time, unless somebody tells the kubelet something else
-		platform.BinDir, platform.Config = p.former.BinDir, p.former.Config
+		platform = platform.withPlaces(p.former)
 	}
 	if p.plan.Wiring, err = findWiring(p.Tree, platform, p.BinDir, p.Config, p.Running); err != nil {
 		return err
