@@ -63,7 +63,6 @@ all is well, 1 for warnings and 2 for errors, whatever the output.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", "text", "`form`: text, short (only what is wrong) or json")
 	flags.BoolVar(&f.list, "list", false, "list the checks and their findings, and make none")
 	flags.StringSliceVar(&f.skip, "skip", nil, "`names` or codes of checks and findings to leave out")

@@ -54,7 +54,6 @@ that is for the image failed, or, with --pull, if the registry takes none.`,
 		RunE: func(cmd *cobra.Command, images []string) error { return a.runGet(cmd.Context(), f, images) },
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", "text", "`form`: text, json, docker (a config.json, also for $DOCKER_AUTH_CONFIG) or response (what the provider answers)")
 	flags.BoolVar(&f.reveal, "show-secrets", false, "show passwords")
 	f.subject.add(flags)

@@ -42,10 +42,10 @@ type changeFlags struct {
 }
 
 func (f *changeFlags) add(flags *pflag.FlagSet) {
-	f.rootFlags.add(flags)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: show what would be changed")
 	flags.BoolVar(&f.restart, "restart", false, "restart the kubelet if it has to know of what changed, watch it, and take everything back if it does not come back")
 	flags.DurationVar(&f.limit, "timeout", 2*time.Minute, "how long the kubelet may take to come back")
+	f.rootFlags.add(flags)
 }
 
 type installFlags struct {

@@ -116,7 +116,17 @@ plugins as the kubelet does.`,
 		a.waitCommand(),
 	)
 	strictDefaults(root)
+	inOrder(root)
 	return root
+}
+
+// inOrder has flags listed as their verbs define them, by what they are for, and
+// not by the alphabet.
+func inOrder(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	for _, verb := range cmd.Commands() {
+		inOrder(verb)
+	}
 }
 
 // strictDefaults makes cobra's own verbs fail with words that they do not know:

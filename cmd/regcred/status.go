@@ -46,10 +46,10 @@ something else than before, and then the exit code is 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context(), &f) },
 	}
 	flags := cmd.Flags()
-	f.add(flags)
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|json`")
 	flags.StringVar(&f.textfile, "textfile", "", "write metrics to this `file`, for the textfile collector of Prometheus' node exporter")
 	flags.DurationVar(&f.every, "every", 0, "look again after this `time`, until stopped")
+	f.add(flags)
 	return cmd
 }
 
