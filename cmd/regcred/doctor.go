@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -104,6 +105,9 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, names []string) erro
 	}
 	if f.before <= 0 {
 		return usageError(fmt.Errorf("--before=%s: want a duration such as 24h", f.before))
+	}
+	if f.list && f.output == "json" {
+		return usageError(errors.New("--list is for people: not with -o json"))
 	}
 	if f.list {
 		a.listChecks()

@@ -10,9 +10,9 @@ import (
 
 func TestProxiesOfAnEnvironment(t *testing.T) {
 	for environ, want := range map[string]string{
-		"": "",
-		"PATH=/bin HTTPS_PROXY=http://one:1":                           "http://one:1",
-		"https_proxy=http://one:1":                                     "http://one:1",
+		"":                                   "",
+		"PATH=/bin HTTPS_PROXY=http://one:1": "http://one:1",
+		"https_proxy=http://one:1":           "http://one:1",
 		"https_proxy=http://one:1 HTTPS_PROXY=http://two:2":            "http://two:2",
 		"HTTPS_PROXY=http://one:1 HTTPS_PROXY=http://two:2":            "http://two:2",
 		"HTTPS_PROXY=http://one:1 NO_PROXY=example.com":                "",

@@ -179,6 +179,9 @@ func (a *app) verify(ctx context.Context, f *rootFlags) error {
 // complete makes the options of flags.
 func (f *installFlags) complete(ctx context.Context, target *target) error {
 	o := &f.options
+	if err := o.Check(); err != nil {
+		return usageError(err)
+	}
 	o.Live = target.live
 	o.Minor, o.Gates = target.version(ctx)
 	o.Tree, o.Running, o.Release, o.Now = target.tree, target.running(), version.Version(), time.Now().UTC()

@@ -150,9 +150,6 @@ func (p *planner) chosen(existing []kubelet.Provider) ([]Plugin, error) {
 		}
 	}
 	for _, cloud := range clouds {
-		if !slices.Contains(Clouds(), cloud) {
-			return nil, fmt.Errorf("cloud %.80q: want one of %s", cloud, strings.Join(Clouds(), ", "))
-		}
 		for _, plugin := range Plugins() {
 			if plugin.Cloud == cloud {
 				add(plugin)
