@@ -813,6 +813,23 @@ func TestARecordThatOthersCouldWriteIsNotBelieved(t *testing.T) {
 	}
 }
 
+// The way out of a damaged record keeps what it is about.
+func TestADamagedRecord(t *testing.T) {
+	m := newMachine(t, eks())
+	m.mustInstall(Options{})
+	m.write("var/lib/regcred/installed.json", "{")
+	for name, verb := range map[string]func(Options) (*Plan, error){"install": m.install, "uninstall": m.uninstall} {
+		if _, err := verb(Options{}); err == nil || !strings.Contains(err.Error(), "/var/lib/regcred/installed.json: damaged: unexpected end of JSON input: move /var/lib/regcred to another place") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if err := os.Rename(m.dir+"/var/lib/regcred", m.dir+"/var/lib/away"); err != nil {
+		t.Fatal(err)
+	}
+	m.mustInstall(Options{})
+	m.wantStatus(nil)
+}
+
 func TestSamplesOfAllPlugins(t *testing.T) {
 	for _, plugin := range Plugins() {
 		entry, err := plugin.sample()
