@@ -118,7 +118,7 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, names []string) erro
 		return err
 	}
 	going := newGoing(a.err)
-	proxy, _ := a.pullProxy(n)
+	proxy, _ := a.pullProxy(ctx, n)
 	options := doctor.Options{
 		Node: n, Hosts: registry.Hosts{Dirs: hostsDirs(n, &subjectFlags{hostsDirs: f.hostsDirs})}, Proxy: proxy, Images: f.images, Before: f.before, Only: names, Skip: f.skip, Progress: going.tell,
 		Cluster: func(ctx context.Context) (*cluster.Client, error) { return a.kubeletsCluster(ctx, n) },

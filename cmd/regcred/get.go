@@ -159,7 +159,7 @@ func (a *app) ask(ctx context.Context, f *subjectFlags, images []string) (*answe
 	checker := registry.Checker{Hosts: registry.Hosts{Dirs: hostsDirs(n, f)}, Platform: f.platform}
 	if f.pull {
 		var note string
-		if checker.Proxy, note = a.pullProxy(n); note != "" {
+		if checker.Proxy, note = a.pullProxy(ctx, n); note != "" {
 			got.notes = append(got.notes, note)
 		}
 	}
@@ -194,8 +194,8 @@ func (a *app) ask(ctx context.Context, f *subjectFlags, images []string) (*answe
 
 // pullProxy is through which proxy the container runtime pulls. Where that
 // cannot be known it is nil, and the note says whose is used, if there is any.
-func (a *app) pullProxy(n *node.Node) (proxy func(*url.URL) (*url.URL, error), note string) {
-	environ, err := cri.Environment(n.Path(strings.TrimPrefix(n.Configuration.ContainerRuntimeEndpoint, "unix://")))
+func (a *app) pullProxy(ctx context.Context, n *node.Node) (proxy func(*url.URL) (*url.URL, error), note string) {
+	environ, err := cri.Environment(ctx, n.Path(strings.TrimPrefix(n.Configuration.ContainerRuntimeEndpoint, "unix://")))
 	if err == nil {
 		return proxies(environ).ProxyFunc(), ""
 	}

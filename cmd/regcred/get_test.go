@@ -36,7 +36,7 @@ func TestProxiesWithoutARuntime(t *testing.T) {
 	for environ, told := range map[string]bool{"PATH=/bin": false, "HTTPS_PROXY=http://one:1": true} {
 		a := testApp()
 		a.environ = []string{environ}
-		proxy, note := a.pullProxy(n)
+		proxy, note := a.pullProxy(t.Context(), n)
 		if proxy != nil || (note != "") != told {
 			t.Errorf("%s: note %q", environ, note)
 		}

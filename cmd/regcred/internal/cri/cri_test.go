@@ -32,7 +32,7 @@ func connect(t *testing.T, endpoint string) *cri.Runtime {
 // The proxies of a pull are the runtime's.
 func TestEnvironment(t *testing.T) {
 	fake := critest.Start(t)
-	environ, err := cri.Environment("unix://" + fake.Socket)
+	environ, err := cri.Environment(t.Context(), "unix://"+fake.Socket)
 	if err != nil || !slices.Contains(environ, "PATH="+os.Getenv("PATH")) {
 		t.Errorf("%q, %v", environ, err)
 	}
@@ -41,7 +41,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, endpoint := range []string{docker, fake.Socket + ".gone", "", "npipe:////./pipe/containerd"} {
-		if environ, err := cri.Environment(endpoint); err == nil || strings.Contains(err.Error(), "\n") {
+		if environ, err := cri.Environment(t.Context(), endpoint); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %q, %v", endpoint, environ, err)
 		}
 	}

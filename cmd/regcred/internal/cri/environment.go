@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -15,12 +16,12 @@ const maxEnvironment = 8 << 20
 
 // Environment is that of the runtime at a socket, through whose proxies images
 // are pulled. For Docker it is an error: another process pulls there.
-func Environment(endpoint string) ([]string, error) {
+func Environment(ctx context.Context, endpoint string) ([]string, error) {
 	path, err := socketPath(endpoint)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("unix", path, 3*time.Second)
+	conn, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("container runtime at %s: %w", path, plain(err))
 	}
