@@ -33,12 +33,12 @@ type cacheFlags struct {
 
 func (f *cacheFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	f.node.add(flags)
-	f.pod.add(flags)
 	flags.StringArrayVar(&f.dirs, "cache-dir", nil, "`directory` of a cache, in the place of those that the node's plugins have; may be given more than once")
 	flags.StringArrayVar(&f.images, "image", nil, "only what is for this `image`, as the node asks or the pod that other flags name; a registry alone is good enough where its credential is for all of it")
 	flags.StringArrayVar(&f.states, "state", nil, "only what is `fresh|due|expired|failed`; may be given more than once")
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|json`")
+	f.pod.add(flags)
+	f.node.add(flags)
 	completeFlag(cmd, "state", string(cache.Fresh), string(cache.Due), string(cache.Expired), string(cache.Failed))
 	completeFlag(cmd, "output", "text", "json")
 }

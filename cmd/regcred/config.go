@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"regcred/cmd/regcred/internal/cluster"
 	"regcred/cmd/regcred/internal/install"
+	"regcred/cmd/regcred/internal/term"
 	"regcred/plugins"
 	"regcred/shared/kubelet"
 )
@@ -205,8 +205,8 @@ func asJSON(text string) (string, error) {
 	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
 		return "", errors.New("encode as JSON: no YAML")
 	}
-	encoded, err := json.MarshalIndent(value, "", "  ")
-	return string(encoded) + "\n", err
+	encoded, err := term.JSON(value)
+	return string(encoded), err
 }
 
 // printJSONDocuments prints a List of YAML documents, which is how kubectl takes

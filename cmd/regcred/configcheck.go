@@ -46,9 +46,9 @@ The exit code is 1 if the kubelet would not start with it.`,
 		RunE: func(_ *cobra.Command, args []string) error { return a.validateConfig(f, args) },
 	}
 	flags := cmd.Flags()
-	f.node.add(flags)
 	flags.StringVar(&f.version, "kubelet-version", "", "what a kubelet of this `version` does not know is wrong, too: 1.33")
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|json`")
+	f.node.add(flags)
 	completeFlag(cmd, "output", "text", "json")
 	return cmd
 }

@@ -39,8 +39,8 @@ rights to: to be root, as a rule.`,
 		RunE: func(_ *cobra.Command, args []string) error { return a.dockerConfig(f, args) },
 	}
 	flags := cmd.Flags()
-	f.node.add(flags)
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|docker|podman`: both with what they are, or one as it is written")
+	f.node.add(flags)
 	cmd.ValidArgsFunction = words()
 	completeFlag(cmd, "output", "text", "docker", "podman")
 	return cmd

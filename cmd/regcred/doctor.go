@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -63,7 +64,6 @@ all is well, 1 for warnings and 2 for errors, whatever the output.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", "text", "`form`: text, short (only what is wrong) or json")
 	flags.BoolVar(&f.list, "list", false, "list the checks and their findings, and make none")
 	flags.StringSliceVar(&f.skip, "skip", nil, "`names` or codes of checks and findings to leave out")
@@ -106,6 +106,9 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, names []string) erro
 	if f.before <= 0 {
 		return usageError(fmt.Errorf("--before=%s: want a duration such as 24h", f.before))
 	}
+	if f.list && f.output == "json" {
+		return usageError(errors.New("--list is for people: not with -o json"))
+	}
 	if f.list {
 		a.listChecks()
 		return nil
@@ -115,8 +118,9 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, names []string) erro
 		return err
 	}
 	going := newGoing(a.err)
+	proxy, _ := a.pullProxy(ctx, n)
 	options := doctor.Options{
-		Node: n, Hosts: registry.Hosts{Dirs: hostsDirs(n, &subjectFlags{hostsDirs: f.hostsDirs})}, Images: f.images, Before: f.before, Only: names, Skip: f.skip, Progress: going.tell,
+		Node: n, Hosts: registry.Hosts{Dirs: hostsDirs(n, &subjectFlags{hostsDirs: f.hostsDirs})}, Proxy: proxy, Images: f.images, Before: f.before, Only: names, Skip: f.skip, Progress: going.tell,
 		Cluster: func(ctx context.Context) (*cluster.Client, error) { return a.kubeletsCluster(ctx, n) },
 	}
 	report := doctor.Examine(ctx, options)

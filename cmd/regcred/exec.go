@@ -55,7 +55,6 @@ no credential because a provider failed, 126 and 127 where the command cannot be
 		},
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	f.add(flags)
 	return cmd
 }

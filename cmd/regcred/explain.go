@@ -52,11 +52,11 @@ The exit code is 1 if it can be told that an image would not be had.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.explain(cmd.Context(), f, args) },
 	}
 	flags := cmd.Flags()
-	f.node.add(flags)
 	f.pod.add(flags)
 	flags.StringVar(&f.policy, "pull-policy", "", "`Always|IfNotPresent|Never`, the imagePullPolicy; the pod's, else what one has that says none")
 	flags.StringVar(&f.endpoint, "runtime-endpoint", "", "`socket` of the container runtime; the kubelet's, else the one that is here")
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|json`")
+	f.node.add(flags)
 	cmd.ValidArgsFunction = a.completeImages(&f.node)
 	completeFlag(cmd, "pull-policy", kubelet.PullAlways, kubelet.PullIfNotPresent, kubelet.PullNever)
 	completeFlag(cmd, "output", "text", "json")

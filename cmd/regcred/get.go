@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/http/httpproxy"
 
+	"regcred/cmd/regcred/internal/cri"
 	"regcred/cmd/regcred/internal/node"
 	"regcred/cmd/regcred/internal/registry"
 	"regcred/cmd/regcred/internal/replay"
@@ -54,7 +58,6 @@ that is for the image failed, or, with --pull, if the registry takes none.`,
 		RunE: func(cmd *cobra.Command, images []string) error { return a.runGet(cmd.Context(), f, images) },
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", "text", "`form`: text, json, docker (a config.json, also for $DOCKER_AUTH_CONFIG) or response (what the provider answers)")
 	flags.BoolVar(&f.reveal, "show-secrets", false, "show passwords")
 	f.subject.add(flags)
@@ -154,6 +157,12 @@ func (a *app) ask(ctx context.Context, f *subjectFlags, images []string) (*answe
 	}
 	got := &answers{node: n, subject: s, notes: append(notes, s.notes...)}
 	checker := registry.Checker{Hosts: registry.Hosts{Dirs: hostsDirs(n, f)}, Platform: f.platform}
+	if f.pull {
+		var note string
+		if checker.Proxy, note = a.pullProxy(ctx, n); note != "" {
+			got.notes = append(got.notes, note)
+		}
+	}
 	if checker.Platform == "" {
 		checker.Platform = "linux/" + runtime.GOARCH
 	}
@@ -181,6 +190,34 @@ func (a *app) ask(ctx context.Context, f *subjectFlags, images []string) (*answe
 		got.replays, got.pulls = append(got.replays, r), append(got.pulls, pull)
 	}
 	return got, ctx.Err()
+}
+
+// pullProxy is through which proxy the container runtime pulls. Where that
+// cannot be known it is nil, and the note says whose is used, if there is any.
+func (a *app) pullProxy(ctx context.Context, n *node.Node) (proxy func(*url.URL) (*url.URL, error), note string) {
+	environ, err := cri.Environment(ctx, n.Path(strings.TrimPrefix(n.Configuration.ContainerRuntimeEndpoint, "unix://")))
+	if err == nil {
+		return proxies(environ).ProxyFunc(), ""
+	}
+	if own := proxies(a.environ); own.HTTPProxy+own.HTTPSProxy != "" {
+		note = "registries are asked through the proxies of this command's own environment, and a pull goes through those of the container runtime's: " + err.Error()
+	}
+	return nil, note
+}
+
+// proxies are those of an environment.
+func proxies(environ []string) *httpproxy.Config {
+	lookup := func(name string) string {
+		for _, name := range []string{strings.ToUpper(name), name} {
+			for _, variable := range slices.Backward(environ) { // of which the last counts
+				if value, ok := strings.CutPrefix(variable, name+"="); ok && value != "" {
+					return value
+				}
+			}
+		}
+		return ""
+	}
+	return &httpproxy.Config{HTTPProxy: lookup("http_proxy"), HTTPSProxy: lookup("https_proxy"), NoProxy: lookup("no_proxy")}
 }
 
 // askRegistry asks the registry whether it takes the candidates, until it takes

@@ -42,10 +42,10 @@ type changeFlags struct {
 }
 
 func (f *changeFlags) add(flags *pflag.FlagSet) {
-	f.rootFlags.add(flags)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: show what would be changed")
 	flags.BoolVar(&f.restart, "restart", false, "restart the kubelet if it has to know of what changed, watch it, and take everything back if it does not come back")
 	flags.DurationVar(&f.limit, "timeout", 2*time.Minute, "how long the kubelet may take to come back")
+	f.rootFlags.add(flags)
 }
 
 type installFlags struct {
@@ -179,6 +179,9 @@ func (a *app) verify(ctx context.Context, f *rootFlags) error {
 // complete makes the options of flags.
 func (f *installFlags) complete(ctx context.Context, target *target) error {
 	o := &f.options
+	if err := o.Check(); err != nil {
+		return usageError(err)
+	}
 	o.Live = target.live
 	o.Minor, o.Gates = target.version(ctx)
 	o.Tree, o.Running, o.Release, o.Now = target.tree, target.running(), version.Version(), time.Now().UTC()

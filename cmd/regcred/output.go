@@ -1,8 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
+
+	"regcred/cmd/regcred/internal/term"
 )
 
 // reportVersion is the version of what the tool prints for programs. A later
@@ -11,10 +12,11 @@ const reportVersion = "regcred/v1"
 
 // printJSON prints a report for programs.
 func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	text, err := term.JSON(value)
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
 }
 
 // onBehalf says on whose behalf something is, if anybody's.

@@ -66,8 +66,6 @@ are here then.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runPrepull(cmd.Context(), f, args) },
 	}
 	flags := cmd.Flags()
-	f.node.add(flags)
-	flags.StringVar(&f.endpoint, "runtime-endpoint", "", "`socket` of the container runtime; the kubelet's, else the one that is here")
 	flags.StringArrayVarP(&f.files, "file", "f", nil, "`list` of images, - for stdin; may be given more than once")
 	flags.BoolVar(&f.fromPods, "from-pods", false, "the images of the pods that this node has")
 	flags.StringVar(&f.policy, "pull-policy", "", "`Always|IfNotPresent|Never`, as a pod's imagePullPolicy; as for a pod that has none")
@@ -78,6 +76,8 @@ are here then.`,
 	flags.BoolVar(&f.pin, "pin", false, "keep the kubelet's garbage collection from the images, and from the sandbox image")
 	flags.StringVar(&f.sandbox, "sandbox-image", "", "`image` of the pods' sandboxes, for --pin; the one that the runtime is configured with")
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|json`: bars on a terminal and lines elsewhere, or a line of JSON for each event")
+	flags.StringVar(&f.endpoint, "runtime-endpoint", "", "`socket` of the container runtime; the kubelet's, else the one that is here")
+	f.node.add(flags)
 	return cmd
 }
 

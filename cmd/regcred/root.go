@@ -115,7 +115,43 @@ plugins as the kubelet does.`,
 		a.uninstallCommand(),
 		a.waitCommand(),
 	)
+	strictDefaults(root)
+	inOrder(root)
 	return root
+}
+
+// inOrder has flags listed as their verbs define them, by what they are for, and
+// not by the alphabet.
+func inOrder(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	for _, verb := range cmd.Commands() {
+		inOrder(verb)
+	}
+}
+
+// strictDefaults makes cobra's own verbs fail with words that they do not know:
+// it would print help for another one, as if all were well.
+func strictDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = usage(func(_ *cobra.Command, words []string) error {
+				found, rest, err := root.Find(words)
+				if err == nil && len(rest) > 0 {
+					err = fmt.Errorf("unknown command %q for %q", rest[0], found.CommandPath())
+				}
+				return err
+			})
+		case "completion":
+			cmd.Args = usage(cobra.NoArgs)
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range cmd.Commands() {
+				shell.Args = usage(cobra.NoArgs)
+			}
+		}
+	}
 }
 
 // Groups of verbs, in the order in which --help lists them.

@@ -43,3 +43,35 @@ func TestTheNameOfAnImageCommandsNoTerminal(t *testing.T) {
 		t.Errorf("nothing: got %q", got)
 	}
 }
+
+func TestWhatIsAskedForWronglyIsNotAnsweredWithSomethingElse(t *testing.T) {
+	root := t.TempDir()
+	for line, want := range map[string]int{
+		"help":                                  0,
+		"help config merge":                     0,
+		"help completion bash":                  0,
+		"completion":                            0,
+		"completion bash":                       0,
+		"nonsense":                              2,
+		"doctor --list":                         0,
+		"doctor --list -o json":                 2,
+		"install --root " + root + " --cloud x": 2,
+		"install --root " + root + " --provider x": 2,
+		"install --root " + root + " --platform x": 2,
+		"config nonsense":                          2,
+		"help nonsense":                            2,
+		"help config nonsense":                     2,
+		"help get nonsense":                        2,
+		"completion tcsh":                          2,
+		"completion bash --nope":                   2,
+		"completion bash x":                        2,
+	} {
+		a := testApp()
+		var out, told strings.Builder
+		a.out, a.err = term.New(&out, a.getenv), term.New(&told, a.getenv)
+		code := a.run(t.Context(), strings.Fields(line))
+		if code != want || (out.Len() > 0) != (want == 0) || strings.Count(told.String(), "\n") != want/2 {
+			t.Errorf("%s: exit code %d, want %d; stdout %.40q, stderr %q", line, code, want, out.String(), told.String())
+		}
+	}
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"regcred/cmd/regcred/internal/replay"
+	"regcred/cmd/regcred/internal/term"
 	"regcred/shared/explain"
 	"regcred/shared/kubelet"
 	"regcred/shared/redact"
@@ -61,12 +61,12 @@ With --service-account the command is printed that lets an account's new pods us
 		RunE: func(cmd *cobra.Command, args []string) error { return a.createSecret(cmd.Context(), f, args) },
 	}
 	flags := cmd.Flags()
-	f.node.add(flags)
 	flags.StringVar(&f.name, "name", "regcred", "the Secret's `name`")
 	flags.StringVarP(&f.namespace, "namespace", "n", "default", "its `namespace`")
 	flags.StringVar(&f.account, "service-account", "", "print how the `account` of the namespace gets to use it, too")
 	flags.StringVarP(&f.output, "output", "o", "yaml", "`yaml|json`")
 	flags.BoolVar(&f.reveal, "show-secrets", false, "print it on a terminal, too")
+	f.node.add(flags)
 	cmd.ValidArgsFunction = a.completeImages(&f.node)
 	completeFlag(cmd, "output", "yaml", "json")
 	return cmd
@@ -97,8 +97,7 @@ func newPullSecret(namespace, name string, config []byte) pullSecret {
 // encode writes the Secret as YAML or JSON.
 func (s pullSecret) encode(output string) ([]byte, error) {
 	if output == "json" {
-		text, err := json.MarshalIndent(s, "", "  ")
-		return append(text, '\n'), err
+		return term.JSON(s)
 	}
 	return yaml.Marshal(s)
 }

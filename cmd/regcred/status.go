@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,10 +46,10 @@ something else than before, and then the exit code is 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context(), &f) },
 	}
 	flags := cmd.Flags()
-	f.add(flags)
 	flags.StringVarP(&f.output, "output", "o", "text", "`text|json`")
 	flags.StringVar(&f.textfile, "textfile", "", "write metrics to this `file`, for the textfile collector of Prometheus' node exporter")
 	flags.DurationVar(&f.every, "every", 0, "look again after this `time`, until stopped")
+	f.add(flags)
 	return cmd
 }
 
@@ -157,7 +158,7 @@ func (a *app) printStatus(s *install.Status) {
 			{"installed", s.Since.Format(time.RFC3339) + ", release " + s.Release},
 			{"platform", s.Platform},
 			{"providers", providerNames(s.Providers)},
-			{"configuration", s.Config + " " + s.ConfigHash},
+			{"configuration", strings.TrimSpace(s.Config + " " + s.ConfigHash)},
 			{"kubelet", kubeletLine(&s.Kubelet)},
 		}...)
 		for _, file := range s.Files {

@@ -13,8 +13,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -117,6 +119,36 @@ func TestTheArchiveHasWhatWasBuilt(t *testing.T) {
 				t.Errorf("%s: %s is %q", path, name, got[name])
 			}
 		}
+	}
+}
+
+// Pages lead to one another where they are installed, too.
+func TestLinksOfDocumentsLeadToDocuments(t *testing.T) {
+	documents, err := release{repository: repository}.documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed := map[string]bool{}
+	for _, document := range documents {
+		installed[document.Path] = true
+	}
+	count := 0
+	for _, document := range documents {
+		if path.Ext(document.Path) != ".md" {
+			continue
+		}
+		text, err := os.ReadFile(document.Source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`\]\(([^)\s#:]+)[^):\s]*\)`).FindAllStringSubmatch(string(text), -1) {
+			if count++; !installed[path.Join(path.Dir(document.Path), match[1])] {
+				t.Errorf("%s: %s is not installed", document.Path, match[1])
+			}
+		}
+	}
+	if count < 100 {
+		t.Errorf("%d links", count)
 	}
 }
 
@@ -255,7 +287,7 @@ func TestEverySBOMListsTheModulesOfItsBinary(t *testing.T) {
 func TestTheSameInAnotherPlace(t *testing.T) {
 	made := released(t)
 	copied := t.TempDir()
-	for _, name := range []string{"LICENSE", "README.md", "go.mod", "go.sum", "docs", "plugins", "deploy/credential-providers.yaml", "deploy/chart"} {
+	for _, name := range []string{"LICENSE", "README.md", "CONTRIBUTING.md", "SECURITY.md", "go.mod", "go.sum", "docs", "plugins", "deploy/credential-providers.yaml", "deploy/chart", "deploy/manifests"} {
 		target := filepath.Join(copied, filepath.Dir(name))
 		if err := os.MkdirAll(target, 0o700); err != nil {
 			t.Fatal(err)

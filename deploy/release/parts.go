@@ -52,15 +52,21 @@ func (r release) collect(stage tree.Stage, platforms []platform) (parts, error) 
 	return made, err
 }
 
-// documents are the pages and the sample configurations.
+// documents are the pages with what they link to, as far apart from one another
+// as in the repository, and the sample configurations.
 func (r release) documents() ([]tree.File, error) {
-	files := []tree.File{{Path: "README.md", Mode: 0o644, Source: filepath.Join(r.repository, "README.md")}}
-	pages, err := filepath.Glob(filepath.Join(r.repository, "docs", "*.md"))
-	if err != nil {
-		return nil, err
-	}
-	for _, page := range pages {
-		files = append(files, tree.File{Path: "docs/" + filepath.Base(page), Mode: 0o644, Source: page})
+	var files []tree.File
+	for _, pattern := range []string{
+		"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md",
+		"deploy/chart/README.md", "deploy/chart/values*", "deploy/manifests/*",
+	} {
+		pages, err := filepath.Glob(filepath.Join(r.repository, filepath.FromSlash(pattern)))
+		if err != nil {
+			return nil, err
+		}
+		for _, page := range pages {
+			files = append(files, tree.File{Path: path.Join(path.Dir(pattern), filepath.Base(page)), Mode: 0o644, Source: page})
+		}
 	}
 	samples, err := filepath.Glob(filepath.Join(r.repository, "plugins", "*", "*.yaml"))
 	if err != nil {

@@ -184,6 +184,12 @@ func TestWhichProgramIsRun(t *testing.T) {
 	if got := ask(withHelpers(t, path, config)); !strings.Contains(got, "not a program to trust: "+first+"/docker-credential-test: writable by others: mode 0777") {
 		t.Errorf("writable by others: got %s", got)
 	}
+	if err := os.Chmod(second, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(withHelpers(t, second, config)); !strings.Contains(got, "not a program to trust: "+second+"/docker-credential-test: directory "+second+": writable by others: mode 0777") {
+		t.Errorf("in a directory that others may write: got %s", got)
+	}
 	got := ask(withHelpers(t, t.TempDir(), config))
 	if !strings.Contains(got, ", is not run: it is in none of ") || !strings.Contains(got, "--helper-path") {
 		t.Errorf("nowhere: got %s", got)

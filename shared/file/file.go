@@ -62,9 +62,10 @@ func ReadAll(r io.Reader, limit int) ([]byte, error) {
 	return text, nil
 }
 
-// Check returns what is known of a regular file that nobody could have written
-// but root and the user who runs this process, such as a program that is to be
-// run. Links are followed. Errors are as Read's.
+// Check returns what is known of a regular file that nobody could have written or
+// replaced but root and the user who runs this process, such as a program that is
+// to be run. Links are followed; the directories of the link and of the file are
+// looked at. Errors are as Read's, but for naming such a directory.
 func Check(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -73,7 +74,10 @@ func Check(path string) (fs.FileInfo, error) {
 	case !info.Mode().IsRegular():
 		return nil, errIrregular
 	}
-	return info, trust(info)
+	if err := trust(info); err != nil {
+		return nil, err
+	}
+	return info, trustDirectories(path)
 }
 
 // Open opens a regular file, whoever could have written it, and waits for

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -20,17 +21,41 @@ func irregular(err error) bool {
 	return errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENODEV)
 }
 
-// trust refuses a file that somebody else could have written.
+// trust refuses a file that somebody else could have written, or a directory in
+// which somebody else could replace files. In one that is sticky, as /tmp is, they
+// can replace their own alone.
 func trust(info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	mode := info.Mode().Perm()
+	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
 	switch {
 	case !ok:
 		return errors.New("no owner to check")
 	case stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
 		return fmt.Errorf("owned by user %d; want root or the user who runs the plugin", stat.Uid)
+	case sticky:
 	case mode&0o002 != 0 || mode&0o020 != 0 && stat.Gid != 0 && int(stat.Gid) != os.Getegid():
 		return fmt.Errorf("writable by others: mode %#o", mode)
+	}
+	return nil
+}
+
+// trustDirectories refuses a file, or a link to one, in a directory in which
+// somebody else could replace it.
+func trustDirectories(path string) error {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return withoutName(err)
+	}
+	for _, name := range []string{path, resolved} {
+		directory := filepath.Dir(name)
+		info, err := os.Stat(directory)
+		if err == nil {
+			err = trust(info)
+		}
+		if err != nil {
+			return fmt.Errorf("directory %s: %w", directory, withoutName(err))
+		}
 	}
 	return nil
 }

@@ -101,6 +101,47 @@ func TestTrust(t *testing.T) {
 			}
 		})
 	}
+	for name, tc := range map[string]struct {
+		mode fs.FileMode
+		uid  int
+		want string
+	}{
+		"a directory that all may write":         {0o777, self, "directory %s: writable by others: mode 0777"},
+		"a sticky one":                           {0o777 | fs.ModeSticky, self, ""},
+		"another user's":                         {0o755, 4711, "directory %s: owned by user 4711; want root or the user who runs the plugin"},
+		"another user's that is sticky":          {0o777 | fs.ModeSticky, 4711, "directory %s: owned by user 4711; want root or the user who runs the plugin"},
+		"a directory that all may read":          {0o755, self, ""},
+		"a directory that its owner alone reads": {0o700, self, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, "text")
+			dir := filepath.Dir(path)
+			link := filepath.Join(t.TempDir(), "link")
+			if err := os.Symlink(path, link); err != nil {
+				t.Fatal(err)
+			}
+			if tc.uid != self {
+				if os.Geteuid() != 0 {
+					t.Skip("only root gives files away")
+				}
+				if err := os.Chown(dir, tc.uid, -1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(dir, tc.mode); err != nil {
+				t.Fatal(err)
+			}
+			want := strings.ReplaceAll(tc.want, "%s", dir)
+			for _, name := range []string{path, link} {
+				if _, err := file.Check(name); want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+					t.Errorf("%s: got %v, want %s", name, err, want)
+				}
+			}
+			if _, err := file.Read(path); err != nil {
+				t.Errorf("what is no program: %v", err)
+			}
+		})
+	}
 	if _, err := file.Check(t.TempDir()); err == nil || err.Error() != "not a regular file" {
 		t.Errorf("a directory: got %v", err)
 	}

@@ -199,7 +199,7 @@ func unreadable(path string, err error) Problem {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		code, fix = "config-not-found", "write it, or correct --image-credential-provider-config; a link counts as what it points to"
+		code, fix = "config-not-found", "write it, or correct the path, which is --image-credential-provider-config of a kubelet; a link counts as what it points to"
 	case errors.Is(err, fs.ErrPermission):
 		fix = "the kubelet runs as root; run this as root too"
 	}

@@ -104,12 +104,27 @@ func namedValues(text string) []span {
 				}
 			}
 		case slices.ContainsFunc(secretNames, func(secret string) bool { return strings.HasSuffix(name, secret) }):
-			if value := valueAfter(text, from); value.to > value.from {
+			if value := valueAfter(text, from); value.to > value.from && !isCause(text[value.from:]) {
 				values = append(values, value)
 				from = value.to
 			}
 		}
 	}
+}
+
+// causes are what a system says of a file, behind its path: "/etc/passwd:
+// permission denied" has no password in it.
+var causes = []string{
+	"permission denied", "operation not permitted", "no such file", "is a directory", "not a directory", "input/output error",
+	"too many levels of symbolic links", "not a regular file", "writable by others: ", "owned by user ",
+}
+
+// isCause reports whether text begins with such words.
+func isCause(text string) bool {
+	return slices.ContainsFunc(causes, func(cause string) bool {
+		rest, ok := strings.CutPrefix(text, cause)
+		return ok && (rest == "" || cause[len(cause)-1] == ' ' || strings.IndexByte(" :;,.)]\"'\\", rest[0]) >= 0)
+	})
 }
 
 // nameBefore returns the letters that text ends in, in lower case and without

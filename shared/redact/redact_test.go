@@ -16,9 +16,13 @@ const secret = "hunter2hunter2"
 
 func TestLine(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"plain":         {"sts: AccessDenied", "sts: AccessDenied"},
-		"one line":      {"a\nb\r\nc\x00d\u2028e", "a b c d e"},
-		"a path":        {"no such file: /etc/legacy.password, see --help", "no such file: /etc/legacy.password, see --help"},
+		"plain":    {"sts: AccessDenied", "sts: AccessDenied"},
+		"one line": {"a\nb\r\nc\x00d\u2028e", "a b c d e"},
+		"a path":   {"no such file: /etc/legacy.password, see --help", "no such file: /etc/legacy.password, see --help"},
+		"a file that cannot be read": {
+			"open /etc/passwd: permission denied, open /x/registry-password: no such file or directory; /y/clientSecret: is a directory: /z/passphrase: owned by user 7; want root",
+			"open /etc/passwd: permission denied, open /x/registry-password: no such file or directory; /y/clientSecret: is a directory: /z/passphrase: owned by user 7; want root",
+		},
 		"turned around": {"a\u202eb\u0085c\u200bd", "a b c d"},
 		"a long path":   {"/run/kubelet/image-credential-providers/regcred/cache-of-node/with/many/parts/and/more/parts/until/it/is/long", "/run/kubelet/image-credential-providers/regcred/cache-of-node/with/many/parts/and/more/parts/until/it/is/long"},
 		"flags": {
@@ -106,6 +110,7 @@ func TestWhatLooksLikeASecret(t *testing.T) {
 		"named and empty":       {`{"password":"","x":1}`, `{"password":"","x":1}`},
 		"a name alone":          {"has an empty user name or password", "has an empty user name or password"},
 		"after a path":          {"helper /usr/bin/print-password: hunter1", "helper /usr/bin/print-password: [redacted]"},
+		"much like a cause":     {"password: permission, passwd: permission denied!, password: is, secretKey: no such files", "password: [redacted], passwd: [redacted] denied!, password: [redacted], secretKey: [redacted] such files"},
 		"people's tokens":       {"bad login ghp_abcdefghijklmnop0123 or dckr_pat_AbCdEfGhIjKl-mn, glpat-short", "bad login [redacted] or [redacted], glpat-short"},
 		"authorization":         {"> Authorization: Bearer ya29.c.b0Aa\r\n> Accept: */*", "> Authorization: Bearer [redacted] > Accept: */*"},
 		"a proxy's password":    {"proxy http://u%40x:p,w@d:1@proxy.test:3128/ refused", "proxy http://u%40x:[redacted]@proxy.test:3128/ refused"},

@@ -321,6 +321,25 @@ func TestObjects(t *testing.T) {
 	}
 }
 
+// Go's client would send a token to other ports of the host, and Impersonate
+// headers and certificates anywhere.
+func TestARedirectIsNotFollowed(t *testing.T) {
+	asked := ""
+	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = r.Header.Get("Authorization") + " was sent" }))
+	defer elsewhere.Close()
+	s := newServer(t)
+	s.Config.Handler = http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect)
+	c, err := s.open(t, "insecure-skip-tls-verify: true", "{token: "+secretToken+"}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Pod(t.Context(), "team", "p")
+	checkLine(t, err, "is not the API server")
+	if asked != "" {
+		t.Error(asked)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	s := newServer(t)
 	c, err := s.open(t, "insecure-skip-tls-verify: true", "{token: "+secretToken+"}")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,24 @@ func connect(t *testing.T, endpoint string) *cri.Runtime {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	return r
+}
+
+// The proxies of a pull are the runtime's.
+func TestEnvironment(t *testing.T) {
+	fake := critest.Start(t)
+	environ, err := cri.Environment(t.Context(), "unix://"+fake.Socket)
+	if err != nil || !slices.Contains(environ, "PATH="+os.Getenv("PATH")) {
+		t.Errorf("%q, %v", environ, err)
+	}
+	docker := filepath.Join(filepath.Dir(fake.Socket), "cri-dockerd.sock")
+	if err := os.Link(fake.Socket, docker); err != nil {
+		t.Fatal(err)
+	}
+	for _, endpoint := range []string{docker, fake.Socket + ".gone", "", "npipe:////./pipe/containerd"} {
+		if environ, err := cri.Environment(t.Context(), endpoint); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %q, %v", endpoint, environ, err)
+		}
+	}
 }
 
 func TestPull(t *testing.T) {

@@ -255,6 +255,6 @@ func cleanTree(value any) any {
 }
 
 func encode(value any) []byte {
-	data, _ := json.MarshalIndent(value, "", "  ") // texts and numbers always encode
-	return append(data, '\n')
+	text, _ := term.JSON(value) // texts and numbers always encode
+	return text
 }

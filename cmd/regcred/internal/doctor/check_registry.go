@@ -15,7 +15,7 @@ func (s *subject) askRegistry(ctx context.Context, image string) ([]registry.Res
 	if s.System.Registry != nil {
 		return s.System.Registry(ctx, image)
 	}
-	return registry.Checker{Hosts: s.Hosts, WayOnly: true}.Check(ctx, image, nil)
+	return registry.Checker{Hosts: s.Hosts, Proxy: s.Proxy, WayOnly: true}.Check(ctx, image, nil)
 }
 
 // checkRegistry looks at the way to the registries of the images that the

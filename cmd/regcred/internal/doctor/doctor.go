@@ -10,6 +10,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -34,6 +35,10 @@ type Options struct {
 
 	// Hosts is how the container runtime gets to registries.
 	Hosts registry.Hosts
+
+	// Proxy is the proxy to a URL that the container runtime pulls through. Nil
+	// means that of this process's environment.
+	Proxy func(*url.URL) (*url.URL, error)
 
 	// Images are asked for besides those that the kubelet has pulled.
 	Images []string

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -112,8 +111,7 @@ func (r *Report) finish() {
 
 // JSON is the report as JSON, with a line feed at its end.
 func (r Report) JSON() []byte {
-	data, _ := json.MarshalIndent(r, "", "  ") // strings and numbers always encode
-	return append(data, '\n')
+	return encode(r)
 }
 
 // Summary counts in a line what was found.

@@ -7,6 +7,7 @@ import (
 
 	kubeletconfig "k8s.io/kubelet/config/v1"
 
+	"regcred/shared/image"
 	"regcred/shared/kubelet"
 )
 
@@ -40,14 +41,16 @@ func (p *planner) choose(existing []kubelet.Provider, configured bool) ([]Record
 			if changed {
 				return nil, nil, fmt.Errorf("%s has provider %s, whose entry stays as it is: change it there", found[0].File, found[0].Name)
 			}
+			if err := p.compare(plugin, found); err != nil {
+				return nil, nil, err
+			}
 			c.take(p.former, plugin, found)
 			continue
 		}
-		entry, err := plugin.sample()
+		entry, err := p.entry(plugin)
 		if err != nil {
 			return nil, nil, err
 		}
-		p.adapt(&entry)
 		c.add(RecordedProvider{Name: entry.Name, Plugin: plugin.Name}, entry, changed)
 	}
 	return c.providers, c.entries, nil
@@ -75,11 +78,10 @@ func (p *planner) chooseAgain(existing []kubelet.Provider) ([]RecordedProvider, 
 		case !former.Added && p.plan.Platform.Own == plugin.Name && len(existing) == 0:
 			c.providers = append(c.providers, former) // its entry is still to come
 		default:
-			entry, err := plugin.sample()
+			entry, err := p.entry(plugin)
 			if err != nil {
 				return nil, nil, err
 			}
-			p.adapt(&entry)
 			c.add(RecordedProvider{Name: entry.Name, Plugin: plugin.Name}, entry, false)
 		}
 	}
@@ -148,9 +150,6 @@ func (p *planner) chosen(existing []kubelet.Provider) ([]Plugin, error) {
 		}
 	}
 	for _, cloud := range clouds {
-		if !slices.Contains(Clouds(), cloud) {
-			return nil, fmt.Errorf("cloud %.80q: want one of %s", cloud, strings.Join(Clouds(), ", "))
-		}
 		for _, plugin := range Plugins() {
 			if plugin.Cloud == cloud {
 				add(plugin)
@@ -170,8 +169,42 @@ func (p *planner) chosen(existing []kubelet.Provider) ([]Plugin, error) {
 	return chosen, nil
 }
 
-// adapt gives an entry what was asked for, or what the platform knows.
-func (p *planner) adapt(entry *kubeletconfig.CredentialProvider) {
+// compare notes which images a plugin's sample is for and the providers that are
+// there are not: their entries stay as they are.
+func (p *planner) compare(plugin Plugin, found []kubelet.Provider) error {
+	if plugin.Cloud == "" {
+		return nil // whose sample has examples alone
+	}
+	sample, err := plugin.sample()
+	if err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(sample.MatchImages, func(pattern string) bool {
+		one := strings.ReplaceAll(pattern, "*", "any") + "/any"
+		return slices.ContainsFunc(found, func(provider kubelet.Provider) bool {
+			return slices.ContainsFunc(provider.MatchImages, func(there string) bool {
+				matched, err := image.Match(there, one)
+				return err == nil && matched
+			})
+		})
+	})
+	if len(missing) > 0 {
+		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("%s: the entry of %s stays as it is, without %s: add there what images are from",
+			found[0].File, found[0].Name, strings.Join(missing, ", ")))
+	}
+	return nil
+}
+
+// entry is a plugin's entry to add: its sample with what was asked for, or what
+// the platform knows.
+func (p *planner) entry(plugin Plugin) (kubeletconfig.CredentialProvider, error) {
+	entry, err := plugin.sample()
+	if err != nil {
+		return entry, err
+	}
+	if plugin.Cloud == "" && p.MatchImages == nil {
+		return entry, fmt.Errorf("%s has no registries of its own: give --match-images with those that it is for, or --providers-from with its whole entry", plugin.Name)
+	}
 	if file := p.plan.Platform.Args[entry.Name]; file != "" && p.Tree.IsFile(file) {
 		entry.Args = []string{file}
 	}
@@ -184,6 +217,7 @@ func (p *planner) adapt(entry *kubeletconfig.CredentialProvider) {
 	if p.Env != nil {
 		entry.Env = p.Env
 	}
+	return entry, nil
 }
 
 // chooseEntries takes the entries that were given.

@@ -232,6 +232,10 @@ func TestPlatforms(t *testing.T) {
 			"var/lib/rancher/credentialprovider/bin/ocir-credential-provider", "var/lib/rancher/credentialprovider/config.yaml", "", ""},
 		{"MicroK8s", "microk8s", map[string]string{"var/snap/microk8s/100/args/kubelet": "--kubeconfig=x\n", "var/snap/microk8s/current": "-> 100"}, Options{Clouds: []string{"aws"}},
 			"var/snap/microk8s/common/regcred/bin/ecr-credential-provider", "var/snap/microk8s/common/credential-provider-config.yaml", "var/snap/microk8s/100/args/kubelet", ""},
+		{"MicroK8s without arguments yet", "microk8s", map[string]string{"var/snap/microk8s/": ""}, Options{Clouds: []string{"aws"}},
+			"var/snap/microk8s/common/regcred/bin/ecr-credential-provider", "var/snap/microk8s/common/credential-provider-config.yaml", "", "/var/snap/microk8s/current/args/kubelet, one a line"},
+		{"k3s with places of one's own", "k3s", map[string]string{"usr/local/bin/k3s": "#!k3s"}, Options{Clouds: []string{"aws"}, BinDir: "/g/bin", Config: "/g/c.yaml"},
+			"g/bin/ecr-credential-provider", "g/c.yaml", "", "in /etc/rancher/k3s/config.yaml"},
 		{"k0s", "k0s", map[string]string{"var/lib/k0s/": ""}, Options{Clouds: []string{"aws"}},
 			"usr/libexec/kubernetes/kubelet-plugins/credential-provider/exec/ecr-credential-provider", "etc/regcred/credential-providers.yaml", "", "--kubelet-extra-args"},
 		{"Gardener with ECR", "gardener", map[string]string{"var/lib/gardener-node-agent/": "", "opt/gardener/ecr-credential-provider-config.json": vendorConfig, "opt/bin/ecr-credential-provider": "#!the vendor's"}, Options{},
@@ -402,6 +406,9 @@ func TestRefusals(t *testing.T) {
 		{"an unknown cloud", nil, nil, Options{Clouds: []string{"cloud9"}}, "want one of aws, gcp, azure, oracle, ibm"},
 		{"an unknown provider", nil, nil, Options{Providers: []string{"x"}}, "want one of ecr"},
 		{"an unknown platform", nil, nil, Options{Platform: "x"}, "want one of aks"},
+		{"docker configurations of no registry", nil, nil, Options{Providers: []string{"dockerconfig"}}, "give --match-images"},
+		{"docker configurations of no registry, besides a cloud", nil, nil, Options{Providers: []string{"dockerconfig"}, Clouds: []string{"aws"}}, "give --match-images"},
+		{"docker configurations of a file alone", nil, nil, Options{Providers: []string{"dockerconfig"}, Args: []string{"--file=/a"}}, "give --match-images"},
 		{"patterns for two", nil, nil, Options{Clouds: []string{"aws", "gcp"}, MatchImages: []string{"a"}}, "for one provider"},
 		{"patterns for the vendor's entry", eks(), nil, Options{MatchImages: []string{"a"}}, "stays as it is: change it there"},
 		{"a pattern that is none", nil, nil, Options{Clouds: []string{"aws"}, MatchImages: []string{"a:*"}}, "would not start"},
@@ -806,6 +813,23 @@ func TestARecordThatOthersCouldWriteIsNotBelieved(t *testing.T) {
 	}
 }
 
+// The way out of a damaged record keeps what it is about.
+func TestADamagedRecord(t *testing.T) {
+	m := newMachine(t, eks())
+	m.mustInstall(Options{})
+	m.write("var/lib/regcred/installed.json", "{")
+	for name, verb := range map[string]func(Options) (*Plan, error){"install": m.install, "uninstall": m.uninstall} {
+		if _, err := verb(Options{}); err == nil || !strings.Contains(err.Error(), "/var/lib/regcred/installed.json: damaged: unexpected end of JSON input: move /var/lib/regcred to another place") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if err := os.Rename(m.dir+"/var/lib/regcred", m.dir+"/var/lib/away"); err != nil {
+		t.Fatal(err)
+	}
+	m.mustInstall(Options{})
+	m.wantStatus(nil)
+}
+
 func TestSamplesOfAllPlugins(t *testing.T) {
 	for _, plugin := range Plugins() {
 		entry, err := plugin.sample()
@@ -873,6 +897,32 @@ func TestASecondRunThatSaysNothing(t *testing.T) {
 	first = m.read(config)
 	if again := m.mustInstall(Options{}); !again.Empty() || m.read(config) != first {
 		t.Errorf("entries again: %q\n%s", again.Summary(), m.read(config))
+	}
+}
+
+// An entry that is there stays, and what it lacks is told: that of the packages
+// has the usual hosts alone.
+func TestAnEntryThatIsThereIsForFewerImages(t *testing.T) {
+	text, err := os.ReadFile("../../../../deploy/credential-providers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const config = "etc/regcred/credential-providers.yaml"
+	wider := strings.ReplaceAll(string(text), `"*.azurecr.io"`, `"*.azurecr.io"
+  - "*.*.*.azurecr.io"`)
+	for _, tc := range []struct{ cloud, text, want string }{
+		{"azure", string(text), "/" + config + ": the entry of acr-credential-provider stays as it is, without *.*.geo.azurecr.io: add there what images are from"},
+		{"azure", wider, ""},
+		{"gcp", string(text), "/" + config + ": the entry of gcr-credential-provider stays as it is, without docker.*.rep.pkg.dev, container.cloud.google.com: add there what images are from"},
+	} {
+		m := newMachine(t, map[string]string{config: tc.text})
+		for _, plugin := range Plugins() {
+			treetest.Write(t, m.dir, map[string]string{packageDir[1:] + "/" + plugin.Name: "#!"})
+		}
+		plan := m.mustInstall(Options{Clouds: []string{tc.cloud}})
+		if got := strings.Join(plan.Notes, "\n"); got != tc.want || m.read(config) != tc.text {
+			t.Errorf("%s: notes %q", tc.cloud, got)
+		}
 	}
 }
 

@@ -72,6 +72,24 @@ type Options struct {
 	Force bool
 }
 
+// Check returns which name in the options is not known.
+func (o *Options) Check() error {
+	for _, name := range o.Providers {
+		if _, err := pluginNamed(name); err != nil {
+			return err
+		}
+	}
+	for _, cloud := range o.Clouds {
+		if !slices.Contains(Clouds(), cloud) {
+			return fmt.Errorf("cloud %.80q: want one of %s", cloud, strings.Join(Clouds(), ", "))
+		}
+	}
+	if o.Platform != "" && !slices.Contains(PlatformNames(), o.Platform) {
+		return fmt.Errorf("platform %.80q: want one of %s", o.Platform, strings.Join(PlatformNames(), ", "))
+	}
+	return nil
+}
+
 // RefusedError says that nothing can be installed on a platform, and what to
 // do instead.
 type RefusedError struct{ Platform Platform }
@@ -129,6 +147,9 @@ type planner struct {
 
 // Install plans an installation.
 func Install(o Options) (*Plan, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
 	former, err := ReadRecord(o.Tree)
 	if err != nil {
 		return nil, err
@@ -161,7 +182,7 @@ func (p *planner) locate() error {
 	}
 	p.plan.Platform = platform
 	if p.former != nil { // as last time, unless somebody tells the kubelet something else
-		platform.BinDir, platform.Config = p.former.BinDir, p.former.Config
+		platform = platform.withPlaces(p.former)
 	}
 	if p.plan.Wiring, err = findWiring(p.Tree, platform, p.BinDir, p.Config, p.Running); err != nil {
 		return err

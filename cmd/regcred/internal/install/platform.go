@@ -131,14 +131,17 @@ func Platforms() []Platform {
 		{
 			Name: "rke2", Title: "RKE2", BinDir: rancherBin, Config: rancherConfig, Given: true, FileOnly: true,
 			here: exists("/etc/rancher/rke2", "/var/lib/rancher/rke2"), Units: []string{"rke2-agent.service", "rke2-server.service"},
+			Flags: "set image-credential-provider-bin-dir and image-credential-provider-config in /etc/rancher/rke2/config.yaml to them",
 		},
 		{
 			Name: "k3s", Title: "k3s", BinDir: rancherBin, Config: rancherConfig, Given: true, FileOnly: true,
 			here: exists("/etc/rancher/k3s", "/var/lib/rancher/k3s", "/usr/local/bin/k3s", "/usr/bin/k3s"), Units: []string{"k3s-agent.service", "k3s.service"},
+			Flags: "set image-credential-provider-bin-dir and image-credential-provider-config in /etc/rancher/k3s/config.yaml to them",
 		},
 		{
 			Name: "microk8s", Title: "MicroK8s", BinDir: "/var/snap/microk8s/common/regcred/bin", Config: "/var/snap/microk8s/common/credential-provider-config.yaml",
-			here: exists("/var/snap/microk8s"), Arguments: "/var/snap/microk8s/current/args/kubelet", Units: []string{"snap.microk8s.daemon-kubelite.service"},
+			here: exists("/var/snap/microk8s"), Arguments: microk8sArguments, Units: []string{"snap.microk8s.daemon-kubelite.service"},
+			Flags: "add them to " + microk8sArguments + ", one a line",
 		},
 		{
 			Name: "k0s", Title: "k0s", BinDir: packageDir, Config: defaultConfig, here: exists("/var/lib/k0s", "/etc/k0s", "/usr/local/bin/k0s"),
@@ -169,11 +172,12 @@ func Platforms() []Platform {
 }
 
 const (
-	azureJSON     = "/etc/kubernetes/azure.json"
-	rancherBin    = "/var/lib/rancher/credentialprovider/bin"
-	rancherConfig = "/var/lib/rancher/credentialprovider/config.yaml"
-	defaultConfig = "/etc/regcred/credential-providers.yaml"
-	kubeadmFlags  = "add them to nodeRegistration.kubeletExtraArgs of kubeadm's configuration, or to KUBELET_EXTRA_ARGS in /etc/default/kubelet (Debian) or /etc/sysconfig/kubelet"
+	azureJSON         = "/etc/kubernetes/azure.json"
+	rancherBin        = "/var/lib/rancher/credentialprovider/bin"
+	rancherConfig     = "/var/lib/rancher/credentialprovider/config.yaml"
+	microk8sArguments = "/var/snap/microk8s/current/args/kubelet"
+	defaultConfig     = "/etc/regcred/credential-providers.yaml"
+	kubeadmFlags      = "add them to nodeRegistration.kubeletExtraArgs of kubeadm's configuration, or to KUBELET_EXTRA_ARGS in /etc/default/kubelet (Debian) or /etc/sysconfig/kubelet"
 )
 
 // PlatformNames are those of --platform.
@@ -212,6 +216,14 @@ func (p Platform) on(t *tree.Tree, release map[string]string) Platform {
 	if p.Name == "gardener" && !t.Exists(p.Config) {
 		p.BinDir, p.Config = "/opt/regcred/bin", "/opt/regcred/credential-providers.yaml"
 	}
+	return p
+}
+
+// withPlaces is a platform with the places of an installation. It gives its
+// kubelet no others than its own.
+func (p Platform) withPlaces(of *Record) Platform {
+	p.Given = p.Given && p.BinDir == of.BinDir && p.Config == of.Config
+	p.BinDir, p.Config = of.BinDir, of.Config
 	return p
 }
 

@@ -146,7 +146,7 @@ func (p *planner) addFlags() error {
 		how = defaultFlags
 	}
 	p.plan.Restart = false // it does not look there
-	wiring.Advice = fmt.Sprintf("the kubelet has to be told of it with %s: %s", strings.Join(flags, " "), how)
+	wiring.Advice = fmt.Sprintf("start the kubelet with %s: %s", strings.Join(flags, " "), how)
 	return nil
 }
 

@@ -145,7 +145,7 @@ func ReadRecord(t *tree.Tree) (*Record, error) {
 	}
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: damaged: %w: move %s to another place and install again; what was replaced is in its %s", name, err, StateDir, backupDir)
 	}
 	if r.Version != recordVersion {
 		return nil, fmt.Errorf("%s: version %d: use the release of regcred that wrote it", name, r.Version)

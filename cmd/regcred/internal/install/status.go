@@ -158,6 +158,7 @@ func (s *Status) examineKubelet(t *tree.Tree, record *Record, kubelet *Kubelet) 
 	if err != nil {
 		s.problem("%s", oneLine(err))
 	}
+	platform = platform.withPlaces(record)
 	inFiles := told.Config == record.Config && told.BinDir == record.BinDir
 	runs := kubelet != nil && kubelet.Config == record.Config && kubelet.BinDir == record.BinDir
 	s.Kubelet.Told = inFiles || runs || platform.Given && kubelet == nil

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"regcred/cmd/regcred/internal/term"
 	"regcred/shared/kubelet"
 )
 
@@ -156,6 +157,6 @@ func NewLock(results []Result) Lock {
 
 // Encode returns the lock as it is written.
 func (l Lock) Encode() []byte {
-	text, _ := json.MarshalIndent(l, "", "  ") // strings and numbers always encode
-	return append(text, '\n')
+	text, _ := term.JSON(l) // strings and numbers always encode
+	return text
 }

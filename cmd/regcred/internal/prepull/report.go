@@ -9,6 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"regcred/cmd/regcred/internal/term"
 	"regcred/shared/kubelet/pulls"
 )
 
@@ -179,7 +180,7 @@ func (j jsonReporter) Report(e Event) {
 		}
 	}
 	text, _ := json.Marshal(line) // strings and numbers always encode
-	_, _ = j.w.Write(append(text, '\n'))
+	_, _ = j.w.Write(append(term.Escaped(text), '\n'))
 }
 
 // Summary says in a sentence what became of all.

@@ -26,6 +26,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/net/http/httpproxy"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -94,6 +95,10 @@ type Checker struct {
 	// among an image's. Empty checks none.
 	Platform string
 
+	// Proxy is the proxy to a URL, or nil. Without it those of this process's
+	// environment are used.
+	Proxy func(*url.URL) (*url.URL, error)
+
 	// WayOnly ends a check once a registry has answered, whatever it says: it is
 	// asked for nothing but that it is one.
 	WayOnly bool
@@ -115,10 +120,14 @@ func (c Checker) Check(ctx context.Context, image string, login *kubelet.Auth) (
 	if err != nil {
 		return nil, err
 	}
+	proxy := c.Proxy
+	if proxy == nil {
+		proxy = httpproxy.FromEnvironment().ProxyFunc()
+	}
 	var results []Result
 	for _, endpoint := range endpoints {
 		ck := &check{
-			wayOnly: c.WayOnly, platform: c.Platform, endpoint: endpoint, login: login,
+			proxy: proxy, wayOnly: c.WayOnly, platform: c.Platform, endpoint: endpoint, login: login,
 			namespace: registry, repository: reference.Context().RepositoryStr(), identifier: reference.Identifier(),
 		}
 		result := ck.run(ctx)
@@ -132,6 +141,7 @@ func (c Checker) Check(ctx context.Context, image string, login *kubelet.Auth) (
 
 // check is one endpoint asked about one login.
 type check struct {
+	proxy      func(*url.URL) (*url.URL, error)
 	wayOnly    bool
 	platform   string
 	endpoint   Endpoint
@@ -183,7 +193,7 @@ func (c *check) prepare() bool {
 		}
 	}
 	c.client = &http.Client{Transport: &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  func(r *http.Request) (*url.URL, error) { return c.proxy(r.URL) },
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
 		TLSClientConfig:        config,
@@ -209,7 +219,7 @@ func keepLogin(request *http.Request, via []*http.Request) error {
 func (c *check) lookup(ctx context.Context) bool {
 	began := time.Now()
 	host := c.endpoint.URL.Hostname()
-	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: c.endpoint.URL}); err == nil && proxy != nil {
+	if proxy, err := c.proxy(c.endpoint.URL); err == nil && proxy != nil {
 		return c.stage(DNS, true, began, "left to the proxy %s", proxy.Redacted())
 	}
 	if _, err := netip.ParseAddr(host); err == nil {

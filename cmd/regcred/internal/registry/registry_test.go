@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -356,4 +357,32 @@ func FuzzHosts(f *testing.F) {
 			t.Error("nobody is asked")
 		}
 	})
+}
+
+// The proxy is the container runtime's.
+func TestRegistriesAreAskedThroughTheProxyThatWasGiven(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
+	asked := ""
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		asked = request.URL.Host
+		http.Error(w, "not from here", http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	through, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "registry.example.com"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	hosts := "server = \"http://registry.example.com\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "registry.example.com", "hosts.toml"), []byte(hosts), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := Checker{Hosts: Hosts{Dirs: []string{dir}}, WayOnly: true, Proxy: func(*url.URL) (*url.URL, error) { return through, nil }}
+	results, err := c.Check(t.Context(), "registry.example.com/app", nil)
+	if err != nil || asked != "registry.example.com" || !strings.Contains(results[0].Stages[0].Detail, "left to the proxy "+proxy.URL) {
+		t.Errorf("asked %q, %+v, %v", asked, results, err)
+	}
 }

@@ -1,12 +1,12 @@
 package replay
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"regcred/cmd/regcred/internal/registry"
+	"regcred/cmd/regcred/internal/term"
 	"regcred/shared/credential"
 	"regcred/shared/kubelet"
 	"regcred/shared/redact"
@@ -381,8 +381,7 @@ func (r *ImageReport) OK() bool { return r.Verdict == WithCredential || r.Verdic
 
 // JSON is the report for programs.
 func (r *Report) JSON() ([]byte, error) {
-	text, err := json.MarshalIndent(r, "", "  ")
-	return append(text, '\n'), err
+	return term.JSON(r)
 }
 
 // line makes a text from elsewhere fit to print.

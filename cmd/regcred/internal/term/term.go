@@ -3,11 +3,15 @@
 package term
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	xterm "golang.org/x/term"
@@ -76,6 +80,42 @@ func (p *Printer) harmless(text string) string {
 	}
 	return b.String()
 }
+
+// JSON is a value as indented JSON, with a line feed at its end. What does
+// something to a terminal is escaped in it: programs get names from elsewhere as
+// they are, and who reads the JSON itself sees what is in them.
+func JSON(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return Escaped(text.Bytes()), nil
+}
+
+// Escaped is JSON in which that is done.
+func Escaped(text []byte) []byte {
+	if bytes.IndexFunc(text, needsEscape) < 0 {
+		return text
+	}
+	var b []byte
+	for _, r := range string(text) {
+		if !needsEscape(r) {
+			b = utf8.AppendRune(b, r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			b = fmt.Appendf(b, `\u%04x`, unit)
+		}
+	}
+	return b
+}
+
+// needsEscape reports whether a terminal obeys a character of JSON's strings. No
+// other part of JSON has such, but line feeds.
+func needsEscape(r rune) bool { return r > ' ' && isControl(r) }
 
 func isControl(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 

@@ -2,6 +2,7 @@ package term
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 )
 
@@ -34,5 +35,18 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 	(&Printer{w: &out}).Table([][]string{{"a\x1b[2J\nb\tc", "d"}})
 	if want := "a [2J b c  d\n"; out.String() != want {
 		t.Errorf("table %q, want %q", out.String(), want)
+	}
+}
+
+// Programs get what a name is, and people who look at the JSON see it.
+func TestJSONCommandsNoTerminal(t *testing.T) {
+	const evil = "a\x1b]0;t\x07b\u009b2Jc\u202ed\U000e0041e\x7f<&\tü\u2028\n"
+	text, err := JSON(map[string]string{evil: evil})
+	if err != nil || bytes.IndexFunc(bytes.ReplaceAll(text, []byte("\n"), nil), isControl) >= 0 {
+		t.Errorf("%v: %q", err, text)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(text, &back); err != nil || back[evil] != evil || !bytes.Contains(text, []byte("<&")) || text[len(text)-1] != '\n' {
+		t.Errorf("%v: %q of %s", err, back, text)
 	}
 }
