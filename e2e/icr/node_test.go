@@ -154,7 +154,7 @@ func TestAMetadataServiceThatIsOff(t *testing.T) {
 		prepare func(n *node)
 		says    []string
 	}{
-		"silent": {func(n *node) { n.Cloud.Faults.Always("metadata", "", cloud.Hang{}) }, []string{"accepted the connection and did not answer", "at 169.254.169.254", "no answer within 5.4s", enable}},
+		"silent": {func(n *node) { n.Cloud.Faults.Always("metadata", "", cloud.Hang{}) }, []string{"accepted the connection and did not answer", "at 169.254.169.254", "no answer within 10s", enable}},
 		"silent, with secure access": {func(n *node) {
 			n.ibm.Configure(func(s *ibm.Settings) { s.Machine.Secure = true })
 			if err := n.ibm.PlaceSecureMetadata(n.Cloud); err != nil {
@@ -202,7 +202,7 @@ func other(status int, contentType, body string) func(*node) {
 // A slow service is waited for, and not taken for one that is off.
 func TestAMachineThatTakesItsTimeToSayWhoItIs(t *testing.T) {
 	n := boot(t)
-	n.Cloud.Faults.Always("metadata", "CreateIdentityToken", cloud.Slow{Delay: 3 * time.Second})
+	n.Cloud.Faults.Always("metadata", "CreateIdentityToken", cloud.Slow{Delay: 8 * time.Second})
 	n.wantLogin(n.ask(image), image, ibm.TokenUser, machineID)
 	n.wantCalls(askMachine)
 }

@@ -53,7 +53,7 @@ func TestTheDocumentationNamesEverything(t *testing.T) {
 	c := candidate{file: "FILE", key: "KEY", helper: "test", server: "HOST"}
 	for want, failure := range map[string]error{
 		"has a token in place of a password": c.identityToken("PATH"), "it is in none of": c.absent(nil), "would run this plugin in a circle": c.circle("it would run this plugin in a circle"),
-		"has no user name and password": c.useless(), "has failed: ": c.failed("PATH", c.useless()),
+		"has no user name and password": c.useless(nil), "a login with control characters, or not in UTF-8": c.useless(errNoText), "has failed: ": c.failed("PATH", c.useless(nil)),
 	} {
 		if !strings.Contains(failure.Error(), want) {
 			t.Errorf("%q does not say %q", failure, want)

@@ -22,13 +22,14 @@ func quote(text string) string { return fmt.Sprintf("%.80q", text) }
 // bounded is text of a program in a message.
 func bounded(text string) string { return cloudhttp.Bounded(text, 200) }
 
-// useless explains an entry that is no login.
-func (c candidate) useless() *credential.Failure {
+// useless explains an entry that is no login, for what is wrong with what it has,
+// or because it has none.
+func (c candidate) useless(err error) *credential.Failure {
 	e := c.entry
-	f := &credential.Failure{Evidence: stageFile, Err: e.Err, Permanent: true}
+	f := &credential.Failure{Evidence: stageFile, Err: err, Permanent: true}
 	switch {
-	case e.Err != nil:
-		f.Problem = "entry " + quote(withoutUser(c.key)) + " of " + c.file + " cannot be used: " + e.Err.Error()
+	case err != nil:
+		f.Problem = "entry " + quote(withoutUser(c.key)) + " of " + c.file + " cannot be used: " + err.Error()
 		f.Advice = "write the base64 of USER:PASSWORD"
 	case !e.IdentityToken.Empty() || !e.RegistryToken.Empty():
 		f.Problem = "entry " + quote(withoutUser(c.key)) + " of " + c.file + " has a token in place of a password, which the kubelet cannot use"

@@ -230,8 +230,8 @@ func parseAnswer(printed []byte) (answer, error) {
 	if json.Unmarshal(printed, &a) != nil || strings.TrimSpace(string(printed)) == "null" {
 		return answer{}, errors.New("not the JSON of a login")
 	}
-	if strings.ContainsFunc(a.Username+a.Secret, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return answer{}, errors.New("a login with control characters")
+	if !isText(a.Username + a.Secret) {
+		return answer{}, errNoText
 	}
 	return a, nil
 }

@@ -122,7 +122,7 @@ func TestWhatHelpersPrint(t *testing.T) {
 		"a token":             {`echo '{"Username":"<token>","Secret":"hunter2-hunter2"}'`, "has a token in place of a password, which the kubelet cannot use: log in with a user name and a password"},
 		"another server":      {`echo '{"ServerURL":"https://evil.example","Username":"jane","Secret":"hunter2-hunter2"}'`, `has failed: a login for another server, "https://evil.example"`},
 		"the server's URL":    {`echo '{"ServerURL":"https://REG.example.com:443/v2/","Username":"jane","Secret":"secret"}'`, "jane:secret"},
-		"control characters":  {`printf '{"Username":"jane","Secret":"a\\u0000hunter2-hunter2"}'`, "has failed: a login with control characters"},
+		"control characters":  {`printf '{"Username":"jane","Secret":"a\\u0000hunter2-hunter2"}'`, "has failed: a login with control characters, or not in UTF-8"},
 		"too much":            {`yes hunter2-hunter2`, "has failed: more than 1 MiB on stdout"},
 		"a reason":            {`echo "no such vault"; exit 3`, "has failed: no such vault: exit status 3"},
 		"a reason on stderr":  {`echo "no such vault" >&2; exit 3`, "has failed: exit status 3 of DIR/docker-credential-test, which printed: no such vault"},

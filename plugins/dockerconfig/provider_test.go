@@ -3,6 +3,7 @@ package dockerconfig
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -198,6 +199,11 @@ func TestWhatIsNoLogin(t *testing.T) {
 		"null":              {`null`, "has no user name and password"},
 		"no password":       {`{"username": "jane"}`, "has no user name and password"},
 		"no user":           {`{"password": "hunter2hunter2"}`, "has no user name and password"},
+		"an end of a line":  {`{"username": "jane", "password": "\r\n"}`, "has no user name and password"},
+		"two lines":         {`{"username": "jane", "password": "hunter2\nhunter2"}`, `entry "reg.example.com/team" of FILE cannot be used: a login with control characters, or not in UTF-8: write`},
+		"a NUL in a user":   {`{"auth": "amFuZQA6aHVudGVyMg=="}`, "cannot be used: a login with control characters"},
+		"Latin-1 in base64": {`{"auth": "amFuZTpodW50ZXIy6Q=="}`, "cannot be used: a login with control characters, or not in UTF-8"},
+		"Latin-1":           {"{\"username\": \"jane\", \"password\": \"hunter2\xe9\"}", "cannot be used: a login with control characters, or not in UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			alone := write(t, `{"auths": {"reg.example.com/team": `+tc.entry+`}}`)
@@ -214,6 +220,23 @@ func TestWhatIsNoLogin(t *testing.T) {
 				t.Errorf("before a file with a login: got %s", got)
 			}
 		})
+	}
+}
+
+// echo writes the end of a line before base64, and old releases of docker wrote
+// zeros. Neither is part of a password.
+func TestWhatIsWrittenAfterAPassword(t *testing.T) {
+	for _, password := range []string{"secret", "secret\n", "secret\r\n", "secret\x00\x00", " s\u00e9cret \n"} {
+		text, _ := json.Marshal(password)
+		for _, entry := range []string{
+			`{"auth": "` + base64.StdEncoding.EncodeToString([]byte("jane:"+password)) + `"}`,
+			`{"username": "jane", "password": ` + string(text) + `}`,
+		} {
+			c := load(t, []string{write(t, `{"auths": {"reg.example.com": `+entry+`}}`)})
+			if got, want := answered(t, c, "reg.example.com/app", nil), "jane:"+strings.TrimRight(password, "\r\n\x00"); got != want {
+				t.Errorf("%s: got %q, want %q", entry, got, want)
+			}
+		}
 	}
 }
 

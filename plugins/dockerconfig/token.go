@@ -2,9 +2,11 @@ package dockerconfig
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -30,7 +32,7 @@ type candidate struct {
 func (c candidate) String() string {
 	if c.helper == "" {
 		text := "entry " + quote(withoutUser(c.key)) + " of " + c.file
-		if _, _, err := c.entry.Login(); err != nil {
+		if _, _, err := c.fileLogin(); err != nil {
 			text += ", which is no login"
 		}
 		return text
@@ -117,9 +119,32 @@ func (c candidate) login(ctx context.Context, h *helpers, getter credential.Gett
 	if c.helper != "" {
 		return h.ask(ctx, c, getter)
 	}
-	username, password, err := c.entry.Login()
+	username, password, err := c.fileLogin()
 	if err != nil {
-		return credential.Credential{}, c.useless()
+		return credential.Credential{}, err
 	}
-	return credential.Credential{Username: username, Password: password, Expires: time.Now().Add(fileLife)}, nil
+	return credential.Credential{Username: username, Password: credential.NewSecret(password), Expires: time.Now().Add(fileLife)}, nil
+}
+
+// fileLogin returns the login of an entry. What echo writes after a password
+// before base64 reads it is no part of it, nor are the zeros of old releases of
+// docker.
+func (c candidate) fileLogin() (username, password string, err error) {
+	username, secret, err := c.entry.Login()
+	password = strings.TrimRight(secret.Reveal(), "\r\n\x00")
+	switch {
+	case err != nil || password == "":
+		return "", "", c.useless(c.entry.Err)
+	case !isText(username + password):
+		return "", "", c.useless(errNoText)
+	}
+	return username, password, nil
+}
+
+var errNoText = errors.New("a login with control characters, or not in UTF-8")
+
+// isText reports whether a login can be sent. In place of what is not UTF-8,
+// JSON is read as utf8.RuneError.
+func isText(login string) bool {
+	return !strings.ContainsFunc(login, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
 }

@@ -1,6 +1,7 @@
 package icr
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -71,37 +72,43 @@ func (s service) useless(r cloudhttp.Reply, err error) *credential.Failure {
 type refusal struct {
 	Code    string `json:"errorCode"`
 	Message string `json:"errorMessage"`
+	Details string `json:"errorDetails"`
+	Context struct {
+		RequestID string `json:"requestId"`
+	} `json:"context"`
 
 	Errors []struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	} `json:"errors"`
+	Trace string `json:"trace"`
+}
+
+// readRefusal reads the body of a failure, and reports whether it has either
+// form. What is not there is empty, and so is what is something else: codes of
+// some of IBM's services are numbers.
+func readRefusal(r cloudhttp.Reply) (refusal, bool) {
+	var body refusal
+	_ = r.Decode(&body)
+	return body, body.Code != "" || body.Message != "" || len(body.Errors) > 0
 }
 
 // readSaid reads the body of a failure.
 func readSaid(r cloudhttp.Reply) cloudhttp.Said {
-	var body refusal
-	var more struct {
-		Details string `json:"errorDetails"`
-		Context struct {
-			RequestID string `json:"requestId"`
-		} `json:"context"`
-		Trace string `json:"trace"`
-	}
-	if r.OK() || r.Decode(&body) != nil || body.Code == "" && len(body.Errors) == 0 {
+	body, ok := readRefusal(r)
+	if r.OK() || !ok {
 		text := r.PlainText()
 		text.ID = requestID(r)
 		return text
 	}
-	_ = r.Decode(&more) // what is not there, or something else, is empty
 	code, text := body.Code, body.Message
-	if code == "" {
+	if code == "" && text == "" {
 		code, text = body.Errors[0].Code, body.Errors[0].Message
 	}
-	if more.Details != text {
-		text += " " + more.Details
+	if body.Details != text {
+		text += " " + body.Details
 	}
-	return cloudhttp.Said{Code: cloudhttp.Bounded(code, 80), Text: cloudhttp.Bounded(text, 300), ID: requestID(r, more.Context.RequestID, more.Trace)}
+	return cloudhttp.Said{Code: cloudhttp.Bounded(code, 80), Text: cloudhttp.Bounded(text, 300), ID: requestID(r, body.Context.RequestID, body.Trace)}
 }
 
 // requestID is by which id IBM finds the request in its own log.
@@ -117,8 +124,8 @@ func requestID(r cloudhttp.Reply, said ...string) string {
 // isIBM reports by its form whether a refusal is of a metadata service of IBM's.
 // Those of other clouds are at the same address.
 func isIBM(r cloudhttp.Reply) bool {
-	var body refusal
-	return r.Decode(&body) == nil && len(body.Errors) > 0
+	_, ok := readRefusal(r)
+	return ok
 }
 
 // service is IAM.
@@ -138,6 +145,7 @@ func (e *endpoints) service(caller string, diagnose func(cloudhttp.Reply, cloudh
 const (
 	codeNotEligible  = "BXNIM0398E" // the profile does not trust who asks
 	codeInvalidToken = "BXNIM0407E" //nolint:gosec // The name of a failure.
+	codeNoSuchUser   = "BXNIM0410E"
 	codeNoSuchKey    = "BXNIM0415E"
 	codeExternal     = "BXNIM0400E" // another factor is asked for
 )
@@ -152,6 +160,8 @@ func (s *keyToken) service() service {
 		switch said.Code {
 		case codeNoSuchKey:
 			return cloudhttp.Diagnosis{Problem: "IAM does not know the API key in " + s.file, Advice: "it was deleted, or replaced by another one: put that into the file"}
+		case codeNoSuchUser:
+			return cloudhttp.Diagnosis{Problem: s.identity() + " is no active user of the account", Advice: "pull with the key of a service ID"}
 		case codeExternal:
 			return cloudhttp.Diagnosis{Problem: "IAM asks the owner of the API key for another factor", Advice: "pull with the key of a service ID"}
 		}
@@ -160,6 +170,10 @@ func (s *keyToken) service() service {
 }
 
 func (s *podToken) service() service {
+	var audience string // what to do about a wrong one
+	if !slices.Contains(s.pod.Audiences, podAudience) {
+		audience = "the kubelet's serviceAccountTokenAudience has to be " + podAudience
+	}
 	return s.endpoints.service(s.identity(), func(_ cloudhttp.Reply, said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch said.Code {
 		case codeNotEligible:
@@ -168,13 +182,12 @@ func (s *podToken) service() service {
 				Advice:  "add a rule to it for this cluster (cr_type IKS_SA, or ROKS_SA for OpenShift) with namespace " + s.pod.Namespace + " and name " + s.pod.Name,
 			}
 		case codeInvalidToken:
-			advice := "IAM knows clusters of IKS and ROKS alone, and tokens of an hour at most; check the node's clock"
-			if !slices.Contains(s.pod.Audiences, podAudience) {
-				advice = "the kubelet's serviceAccountTokenAudience has to be " + podAudience
+			return cloudhttp.Diagnosis{
+				Problem: "IAM does not take the token of " + s.pod.String(),
+				Advice:  cmp.Or(audience, "IAM knows clusters of IKS and ROKS alone, and tokens of an hour at most; check the node's clock"),
 			}
-			return cloudhttp.Diagnosis{Problem: "IAM does not take the token of " + s.pod.String(), Advice: advice}
 		}
-		return cloudhttp.Diagnosis{Problem: "IAM does not exchange the token of " + s.pod.String() + " for one of " + s.profile.String()}
+		return cloudhttp.Diagnosis{Problem: "IAM does not exchange the token of " + s.pod.String() + " for one of " + s.profile.String(), Advice: audience}
 	})
 }
 
@@ -191,16 +204,21 @@ func (s *assumedToken) service(caller string) service {
 func (s *machineToken) service() service {
 	return service{s.metadata.Service, s.profile.String(), func(r cloudhttp.Reply, said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch {
-		case said.Code == "profile_not_linked":
+		case said.Code == "profile_not_linked" || said.Code == codeNotEligible:
 			return cloudhttp.Diagnosis{Problem: s.profile.String() + " is not linked to this machine", Advice: "link it, or add a rule to it that the machine fits"}
-		case r.Status == http.StatusForbidden && r.Stage == stageIdentity:
+		case r.Stage == stageIdentity && r.Status == http.StatusForbidden:
 			return cloudhttp.Diagnosis{Problem: s.metadata.Name + " refuses to answer", Advice: "enable it for this machine"}
-		case r.Status == http.StatusNotFound:
+		case r.Stage == stageIdentity && r.Status == http.StatusNotFound:
 			return cloudhttp.Diagnosis{Problem: s.metadata.Name + " does not say who this machine is"}
-		case s.profile == noProfile && r.Stage == stageMachine && r.Status == http.StatusBadRequest:
-			return cloudhttp.Diagnosis{Problem: "this machine may have no default trusted profile", Advice: "name one with --profile"}
-		default:
+		case r.Stage == stageIdentity:
 			return cloudhttp.Diagnosis{Problem: s.metadata.Name + " refuses to answer"}
+		case s.profile == noProfile && r.Status == http.StatusBadRequest:
+			return cloudhttp.Diagnosis{Problem: "this machine may have no default trusted profile", Advice: "name one with --profile"}
 		}
+		d := cloudhttp.Diagnosis{Problem: s.metadata.Name + " gives no token of " + s.profile.String()}
+		if r.Status == http.StatusNotFound {
+			d.Advice = "check that the profile exists, and link it to this machine"
+		}
+		return d
 	}}
 }

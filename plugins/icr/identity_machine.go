@@ -99,9 +99,10 @@ func (s *machineToken) Fetch(ctx context.Context, _ credential.Getter) (credenti
 }
 
 const (
-	// identifyFor bounds how long a machine may take to say who it is. It asks
-	// nobody else about that, and a service that is turned off says nothing.
-	identifyFor = 6 * time.Second
+	// identifyFor bounds how long a machine may take to say who it is: one answer
+	// of 10 s, which is slow for who asks nobody else. A service that is turned
+	// off says nothing, however long it is waited for.
+	identifyFor = 11 * time.Second
 
 	// headStart is after how long the service's next address is tried too.
 	headStart = 500 * time.Millisecond

@@ -232,8 +232,10 @@ func TestAServiceThatSaysNothing(t *testing.T) {
 		<-r.Context().Done()
 		return answer{}, &cloudhttp.SilenceError{Step: cloudhttp.Waiting, After: identifyFor}
 	}
-	slow := func(asked) (answer, error) {
-		time.Sleep(3 * time.Second)
+	slow := func(r asked) (answer, error) {
+		if err := cloudhttp.Sleep(r.Context(), 9*time.Second); err != nil {
+			return answer{}, err
+		}
 		return answer{200, machineBody, nil}, nil
 	}
 	refused := func(asked) (answer, error) {
@@ -255,8 +257,8 @@ func TestAServiceThatSaysNothing(t *testing.T) {
 		"silent, with secure access":   {dropped, silent, "VPC's metadata service accepted the connection and did not answer in time: enable the metadata service", identifyFor},
 		"dropped":                      {dropped, dropped, "there is nothing at 169.254.169.254, where VPC's metadata service would be: enable the metadata service", 2 * time.Second},
 		"dropped, and there is no DNS": {dropped, noName, "there is nothing at 169.254.169.254, where VPC's metadata service would be: enable the metadata service", 1500 * time.Millisecond},
-		"slow":                         {slow, refused, "", 3 * time.Second},
-		"slow, with secure access":     {dropped, slow, "", headStart + 3*time.Second},
+		"slow":                         {slow, refused, "", 9 * time.Second},
+		"slow, with secure access":     {dropped, slow, "", headStart + 9*time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &cloudFake{}

@@ -143,6 +143,11 @@ func ParseDockercfg(text []byte) (*Config, error) {
 
 // unmarshal reads names of fields in any case, as docker and the kubelet do.
 func unmarshal(text []byte, into any) error {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if strings.HasPrefix(string(text), mark) {
+			return errors.New("not a docker configuration: a byte order mark before the JSON, which has to be plain UTF-8")
+		}
+	}
 	err := json.Unmarshal(text, into)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("not a docker configuration: invalid JSON at byte %d", syntax.Offset)

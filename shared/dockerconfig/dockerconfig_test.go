@@ -131,6 +131,12 @@ func TestForms(t *testing.T) {
 	if _, err := dockerconfig.Parse([]byte(`{"auths": hunter2}`)); err == nil || err.Error() != "not a docker configuration: invalid JSON at byte 11" {
 		t.Errorf("got %v", err)
 	}
+	// Editors show nothing of it.
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if _, err := dockerconfig.Parse([]byte(mark + "{}")); err == nil || err.Error() != "not a docker configuration: a byte order mark before the JSON, which has to be plain UTF-8" {
+			t.Errorf("%q: got %v", mark, err)
+		}
+	}
 }
 
 // Which entries are for an image, and in which order, by the kubelet's rule and
