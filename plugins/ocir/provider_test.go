@@ -160,6 +160,7 @@ func TestDropIn(t *testing.T) {
 		"its sample":     {[]string{"REGISTRY_TOKEN_PATH=/20180419/docker/token", "DEFAULT_USER=BEARER_TOKEN", "REGISTRY_PROTOCOL=https", "OCIR_AUTH_METHOD=INSTANCE_PRINCIPAL", "VERIFY_TOKEN_AUTH=false"}, "", "iad.ocir.io as the node's instance principal", ""},
 		"a user":         {[]string{"OCIR_AUTH_METHOD=USER_PRINCIPAL", "HOME=/home/u"}, "", "iad.ocir.io as profile DEFAULT in /home/u/.oci/config", ""},
 		"validation":     {[]string{"TOKEN_VALIDATION=enabled"}, "", "iad.ocir.io as the node's instance principal, verified for ns/app", ""},
+		"in capitals":    {[]string{"TOKEN_VALIDATION=ENABLED", "REGISTRY_PROTOCOL=HTTPS"}, "", "iad.ocir.io as the node's instance principal, verified for ns/app", ""},
 		"its file":       {nil, "registryTokenPath: /20180419/docker/token\ndefaultUser: BEARER_TOKEN\nregistryProtocol: https\nocirAuthMethod: USER_PRINCIPAL\ntokenValidation: enabled\n", "iad.ocir.io as profile DEFAULT in /root/.oci/config, verified for ns/app", ""},
 		"in the clear":   {[]string{"REGISTRY_PROTOCOL=http"}, "", "", "not https"},
 		"a file of that": {nil, "registryProtocol: http\n", "", "not https"},

@@ -171,7 +171,7 @@ func (s *Settings) compileNode(p *provider, getenv func(string) string) error {
 		p.node = principal{TokenSource: &instance{endpoints: p.endpoints, region: region}, node: &region, grant: grantGroup}
 	case userPrincipal:
 		home := cmp.Or(getenv("HOME"), getenv("USERPROFILE"), rootHome)
-		path := cmp.Or(s.OCIConfig, filepath.Join(home, ".oci", "config"))
+		path := inHome(cmp.Or(s.OCIConfig, "~/.oci/config"), home)
 		if !filepath.IsAbs(path) {
 			return fmt.Errorf("ociConfig: not an absolute path: %q", path)
 		}
