@@ -119,21 +119,37 @@ func (s regionInfo) Key() credential.Key {
 	return credential.Key{"ocir", "region", s.endpoints.metadata}
 }
 
-// Fetch asks the metadata service.
+// Fetch asks the metadata service: for everything, and where it does not have
+// that for the region alone, of which the rest is known.
 func (s regionInfo) Fetch(ctx context.Context, _ credential.Getter) (credential.Token, error) {
 	reply := s.endpoints.askMetadata(ctx, "/instance/regionInfo")
-	if !reply.OK() {
+	here, ok := readRegionInfo(reply)
+	if reply.Status == http.StatusNotFound {
+		if region := s.endpoints.askMetadata(ctx, "/instance/region"); region.OK() {
+			reply = region
+			here, ok = readRegion(reply)
+		}
+	}
+	if !ok {
 		return credential.Token{}, explainMetadata(reply)
 	}
+	return credential.NewToken(strings.ToLower(here.realm+"/"+here.domain+"/"+here.region), time.Now().Add(regionLife))
+}
+
+func readRegionInfo(reply cloudhttp.Reply) (place, bool) {
 	var answer struct {
 		Realm  string `json:"realmKey"`
 		Domain string `json:"realmDomainComponent"`
 		Region string `json:"regionIdentifier"`
 	}
-	if reply.Decode(&answer) != nil || !isHost(answer.Region+"."+answer.Domain) || answer.Realm == "" || strings.Contains(answer.Realm, "/") {
-		return credential.Token{}, explainMetadata(reply)
-	}
-	return credential.NewToken(strings.ToLower(answer.Realm+"/"+answer.Domain+"/"+answer.Region), time.Now().Add(regionLife))
+	ok := reply.OK() && reply.Decode(&answer) == nil && isHost(answer.Region+"."+answer.Domain) && answer.Realm != "" && !strings.Contains(answer.Realm, "/")
+	return place{answer.Realm, answer.Domain, answer.Region}, ok
+}
+
+// readRegion reads the key or the id of a region.
+func readRegion(reply cloudhttp.Reply) (place, bool) {
+	r, id, found := findRegion(strings.ToLower(strings.TrimSpace(string(reply.Body))))
+	return place{r.key, r.domain, id}, found
 }
 
 // place returns where the node is.

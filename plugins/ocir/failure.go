@@ -45,7 +45,7 @@ func explain(r cloudhttp.Reply, err error, service cloudhttp.Service, caller str
 }
 
 // readSaid reads the body of a failure: Oracle's own form, that of registries,
-// or OAuth's.
+// OAuth's, or a line for people.
 func readSaid(r cloudhttp.Reply) cloudhttp.Said {
 	type reason struct {
 		Code    string `json:"code"`
@@ -56,11 +56,16 @@ func readSaid(r cloudhttp.Reply) cloudhttp.Said {
 		Errors []reason `json:"errors"`
 	}
 	said, oauth := r.OAuthError()
-	if !oauth && !r.OK() && json.UnmarshalCaseSensitivePreserveInts(r.Body, &body) == nil {
+	if !oauth && !r.OK() {
+		// A code may be a number, as Kubernetes has it. The rest is read all the same.
+		_ = json.UnmarshalCaseSensitivePreserveInts(r.Body, &body)
 		if len(body.Errors) > 0 {
 			body.reason = body.Errors[0]
 		}
 		said = cloudhttp.Said{Code: cloudhttp.Bounded(body.Code, 80), Text: cloudhttp.Bounded(body.Message, 300)}
+		if body.reason == (reason{}) {
+			said = r.PlainText()
+		}
 	}
 	if id := r.Header.Get("Opc-Request-Id"); id != "" {
 		said.ID = "opc-request-id " + cloudhttp.Bounded(id, 100)
@@ -71,7 +76,7 @@ func readSaid(r cloudhttp.Reply) cloudhttp.Said {
 // clockOff reports whether a service says that the node's clock is what is wrong.
 func clockOff(said cloudhttp.Said) bool {
 	text := strings.ToLower(said.Text)
-	return strings.Contains(text, "clock") || strings.Contains(text, "skew") || strings.Contains(text, "date")
+	return strings.Contains(text, "clock") || strings.Contains(text, "skew") || strings.HasPrefix(text, "date ")
 }
 
 // explainMetadata is about the metadata service, and what it answers with.

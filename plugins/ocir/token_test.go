@@ -1,6 +1,8 @@
 package ocir
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -64,6 +66,99 @@ func TestTheInstancePrincipal(t *testing.T) {
 	if o.count("GET http://169.254.169.254/") != 4 || o.count("POST https://auth.us-ashburn-1.oraclecloud.com/v1/x509") != 1 ||
 		o.count("GET https://iad.ocir.io/20180419/docker/token") != 1 || o.count("GET https://ocir.eu-frankfurt-1.oci.oraclecloud.com/20180419/docker/token") != 1 || len(o.calls) != 7 {
 		t.Errorf("calls %q", o.calls)
+	}
+}
+
+// Registries write their answers in more than one way.
+func TestAnswersOfRegistries(t *testing.T) {
+	for answer, want := range map[string]struct {
+		password string
+		life     time.Duration
+	}{
+		`{"token":"a","access_token":"a","scope":"","expires_in":3600}`: {"a", time.Hour},
+		`{"access_token":"a","expires_in":3600}`:                        {"a", time.Hour},
+		`{"token":"","access_token":"a","expires_in":"3600"}`:           {"a", time.Hour},
+		`{"token":"a"}`: {"a", shortLife},
+		`{"token":"a","expires_in":null,"issued_at":"now"}`: {"a", shortLife},
+	} {
+		o := newOracle(t)
+		o.plain("/docker/token", 0, 200, answer)
+		c, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app"))
+		if err != nil || c.Password.Reveal() != want.password || (time.Until(c.Expires)-want.life).Abs() > time.Minute {
+			t.Errorf("%s: got %+v, %v", answer, c, err)
+		}
+	}
+}
+
+// Oracle's own programs ask only where the region is, and regionInfo may not be
+// there.
+func TestAMetadataServiceWithoutRegionInfo(t *testing.T) {
+	for answer, want := range map[string]string{
+		"iad":            "auth.us-ashburn-1.oraclecloud.com",
+		"PHX\n":          "auth.us-phoenix-1.oraclecloud.com",
+		"eu-frankfurt-1": "auth.eu-frankfurt-1.oraclecloud.com",
+		"zz-newplace-1":  "",
+		"<html>":         "",
+	} {
+		o := newOracle(t)
+		o.answer = func(r *http.Request) *http.Response {
+			switch r.URL.Path {
+			case "/opc/v2/instance/regionInfo":
+				return o.response(404, "<html>")
+			case "/opc/v2/instance/region":
+				return o.response(200, answer)
+			}
+			return nil
+		}
+		_, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app"))
+		switch {
+		case want != "" && (err != nil || o.count("POST https://"+want+"/") != 1):
+			t.Errorf("%q: %v, calls %q", answer, err, o.calls)
+		case want == "" && (err == nil || !strings.Contains(err.Error(), "imds region")):
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+}
+
+// Certificates name the tenancy in one of two ways, and files have been through
+// editors.
+func TestCertificatesOfMachines(t *testing.T) {
+	o := newOracle(t)
+	o.certify("opc-certtype:instance", "opc-instance:"+testInstance, "opc-identity:"+testTenancy)
+	if c, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err != nil || c.Caller != testInstance+" of "+testTenancy {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, path := range []string{"cert.pem", "key.pem", "intermediate.pem"} {
+		o := newOracle(t)
+		_, text := o.metadata(&http.Request{Header: http.Header{"Authorization": {"Bearer Oracle"}}}, "/opc/v2/identity/"+path)
+		o.plain(path, 0, 200, "Bag Attributes\r\n"+strings.ReplaceAll(text, "\n", "\r\n")+"\r\nOCI_API_KEY")
+		if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	o = newOracle(t)
+	o.certify("opc-certtype:instance", "opc-instance:"+testInstance)
+	if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err == nil || !strings.Contains(err.Error(), "names no tenancy") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The certificate and its key are two documents, and are replaced several times
+// a day.
+func TestACertificateThatIsReplacedMeanwhile(t *testing.T) {
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newOracle(t)
+	o.plain("key.pem", 1, 200, encodeKey(other).Reveal())
+	if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err != nil || o.count("POST https://auth.") != 1 {
+		t.Errorf("got %v, calls %q", err, o.calls)
+	}
+	o = newOracle(t)
+	o.plain("key.pem", 0, 200, encodeKey(other).Reveal())
+	if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err == nil || !strings.Contains(err.Error(), "key is another") || o.count("POST ") != 0 {
+		t.Errorf("got %v, calls %q", err, o.calls)
 	}
 }
 
@@ -225,8 +320,9 @@ func TestLocalPrincipals(t *testing.T) {
 	token := write("token", session+"\n")
 	config := write("config", "[DEFAULT]\nuser = ocid1.user.oc1..u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nregion=us-ashburn-1\nkey_file="+key+
 		"\n# a comment = none\n[SESSION]\nkey_file=~/key.pem\nsecurity_token_file="+token+"\ntenancy="+testTenancy+"\n[GOV]\nuser=u\nfingerprint=f\ntenancy=ocid1.tenancy.oc3..x\nkey_file="+key+
-		"\n[NOKEY]\nuser=u\nkey_file=/none\n[BAD]\nuser=u\ntenancy=t\nfingerprint=f\nkey_file="+token+"\n")
+		"\n[ADMIN] # as in Oracle's documentation\nuser=ocid1.user.oc1..admin\nfingerprint=cc:dd"+"\n[NOKEY]\nuser=u\nkey_file=/none\n[BAD]\nuser=u\ntenancy=t\nfingerprint=f\nkey_file="+token+"\n")
 	o.keys[testTenancy+"/ocid1.user.oc1..u/aa:bb"] = &testKey(t).PublicKey
+	o.keys[testTenancy+"/ocid1.user.oc1..admin/cc:dd"] = &testKey(t).PublicKey
 	o.keys[tokenPrefix+session] = &testKey(t).PublicKey
 	resource := []string{"OCI_RESOURCE_PRINCIPAL_VERSION=2.2", "OCI_RESOURCE_PRINCIPAL_RPST=" + token, "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + key}
 	user := "--auth-method=USER_PRINCIPAL"
@@ -237,6 +333,8 @@ func TestLocalPrincipals(t *testing.T) {
 	}{
 		"an API key":              {nil, []string{user, "--oci-config=" + config}, ""},
 		"a session":               {[]string{"HOME=" + dir, "OCI_CONFIG_FILE=" + config}, []string{user, "--oci-profile=SESSION"}, ""},
+		"values of DEFAULT":       {nil, []string{user, "--oci-config=" + config, "--oci-profile=ADMIN"}, ""},
+		"in the home directory":   {[]string{"HOME=" + dir, "OCI_CONFIG_FILE=~/config"}, []string{user}, ""},
 		"of another realm":        {nil, []string{user, "--oci-config=" + config, "--oci-profile=GOV"}, "registry of realm oc1, while the identity is of oc3"},
 		"no such profile":         {nil, []string{user, "--oci-config=" + config, "--oci-profile=NONE"}, "profile NONE in " + config + ": no such profile in the file"},
 		"no such file":            {[]string{"HOME=" + dir}, []string{user}, "profile DEFAULT in " + dir + "/.oci/config: no such file or directory"},
@@ -306,23 +404,26 @@ func TestFailures(t *testing.T) {
 		pod    bool
 		want   []string
 	}{
-		"no metadata service": {"/opc/v2", 404, "", false, []string{"no such document", "--auth-method=user_principal", "imds regionInfo at 169.254.169.254: status 404"}},
-		"an odd region":       {"regionInfo", 200, `{"realmKey":"oc1","realmDomainComponent":"x/y","regionIdentifier":"z"}`, false, []string{"the answer of 169.254.169.254 makes no sense"}},
-		"an odd certificate":  {"cert.pem", 200, "none", false, []string{"makes no sense", "imds cert.pem"}},
-		"an odd key":          {"key.pem", 200, "none", false, []string{"makes no sense", "imds key.pem"}},
-		"no certificate":      {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"bad"}`, false, []string{"OCI does not accept the instance's certificate", "federation at auth.us-ashburn-1.oraclecloud.com: status 401 NotAuthenticated: bad; opc-request-id REQ1; as " + testInstance}},
-		"the clock":           {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"Date is off by too much"}`, false, []string{"check the node's clock"}},
-		"a token without end": {"/v1/x509", 200, `{"token":"abc"}`, false, []string{"the security token is no JWT that expires"}},
-		"an expired token":    {"/v1/x509", 200, `{"token":"` + securityToken(`{"exp":1000}`) + `"}`, false, []string{"already expired", "check the node's clock"}},
-		"unknown":             {"/docker/token", 401, `{"code":"NotAuthenticated","message":"x"}`, false, []string{"the registry does not know the identity or its key", testInstance}},
-		"not allowed":         {"/docker/token", 404, `{"code":"NotAuthorizedOrNotFound","message":"x"}`, false, []string{"allow dynamic-group GROUP to read repos", "status 404 NotAuthorizedOrNotFound"}},
-		"no such path":        {"/docker/token", 404, `not found`, false, []string{"no tokens at this address", "--token-path"}},
-		"an empty token":      {"/docker/token", 200, `{"token":"","expires_in":3600}`, false, []string{"the answer holds no token"}},
-		"no JSON":             {"/docker/token", 200, `<html>`, false, []string{"the answer of iad.ocir.io makes no sense"}},
-		"a redirect":          {"/docker/token", 302, ``, false, []string{"redirects elsewhere"}},
-		"throttled":           {"/docker/token", 429, `{"code":"TooManyRequests","message":"User-rate limit exceeded."}`, false, []string{"throttles requests", "status 429 TooManyRequests"}},
-		"no trust":            {"/oauth2/v1/token", 400, `{"error":"invalid_request","error_description":"unknown issuer"}`, true, []string{"needs a trust for issuer https://issuer", "system:serviceaccount:prod:shop", "unknown issuer"}},
-		"no right to ask":     {"/oauth2/v1/token", 401, `{"error":"invalid_client"}`, true, []string{"{GET_RPST}", "service account prod/shop: ", "; as " + testInstance}},
+		"no metadata service":    {"/opc/v2", 404, "", false, []string{"no such document", "--auth-method=user_principal", "imds regionInfo at 169.254.169.254: status 404"}},
+		"an odd region":          {"regionInfo", 200, `{"realmKey":"oc1","realmDomainComponent":"x/y","regionIdentifier":"z"}`, false, []string{"the answer of 169.254.169.254 makes no sense"}},
+		"an odd certificate":     {"cert.pem", 200, "none", false, []string{"makes no sense", "imds cert.pem"}},
+		"an odd key":             {"key.pem", 200, "none", false, []string{"makes no sense", "imds key.pem"}},
+		"no certificate":         {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"bad"}`, false, []string{"OCI does not accept the instance's certificate", "federation at auth.us-ashburn-1.oraclecloud.com: status 401 NotAuthenticated: bad; opc-request-id REQ1; as " + testInstance}},
+		"the clock":              {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"Date is off by too much"}`, false, []string{"check the node's clock"}},
+		"an odd chain":           {"intermediate.pem", 200, "none", false, []string{"makes no sense", "imds intermediate.pem"}},
+		"no word of a clock":     {"/v1/x509", 401, `{"code":"NotAuthenticated","message":"Failed to validate the updated certificate"}`, false, []string{"OCI does not accept the instance's certificate [federation"}},
+		"a token without end":    {"/v1/x509", 200, `{"token":"abc"}`, false, []string{"the security token is no JWT that expires"}},
+		"an expired token":       {"/v1/x509", 200, `{"token":"` + securityToken(`{"exp":1000}`) + `"}`, false, []string{"already expired", "check the node's clock"}},
+		"a status of Kubernetes": {"/docker/token", 403, `{"kind":"Status","message":"words of the server","code":403}`, false, []string{"status 403: words of the server"}},
+		"unknown":                {"/docker/token", 401, `{"code":"NotAuthenticated","message":"x"}`, false, []string{"the registry does not know the identity or its key", testInstance}},
+		"not allowed":            {"/docker/token", 404, `{"code":"NotAuthorizedOrNotFound","message":"x"}`, false, []string{"allow dynamic-group GROUP to read repos", "status 404 NotAuthorizedOrNotFound"}},
+		"no such path":           {"/docker/token", 404, `not found`, false, []string{"no tokens at this address", "--token-path"}},
+		"an empty token":         {"/docker/token", 200, `{"token":"","expires_in":3600}`, false, []string{"the answer holds no token"}},
+		"no JSON":                {"/docker/token", 200, `<html>`, false, []string{"the answer of iad.ocir.io makes no sense"}},
+		"a redirect":             {"/docker/token", 302, ``, false, []string{"redirects elsewhere"}},
+		"throttled":              {"/docker/token", 429, `{"code":"TooManyRequests","message":"User-rate limit exceeded."}`, false, []string{"throttles requests", "status 429 TooManyRequests"}},
+		"no trust":               {"/oauth2/v1/token", 400, `{"error":"invalid_request","error_description":"unknown issuer"}`, true, []string{"needs a trust for issuer https://issuer", "system:serviceaccount:prod:shop", "unknown issuer"}},
+		"no right to ask":        {"/oauth2/v1/token", 401, `{"error":"invalid_client"}`, true, []string{"{GET_RPST}", "service account prod/shop: ", "; as " + testInstance}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOracle(t)
@@ -354,6 +455,33 @@ func TestFailures(t *testing.T) {
 				t.Errorf("no failure: %v", err)
 			}
 		})
+	}
+}
+
+// A cluster's port answers with lines for people, or as Kubernetes does.
+func TestAClusterThatRefuses(t *testing.T) {
+	pod := plugintest.Pod(t, "shop", "u1", "p1")
+	for name, tc := range map[string]struct {
+		status            int
+		contentType, body string
+		want              []string
+	}{
+		"a line":     {403, "text/plain; charset=utf-8", "no identities here\n", []string{"needs an enhanced cluster", "status 403: no identities here"}},
+		"Kubernetes": {401, "application/json", `{"kind":"Status","message":"invalid bearer token","code":401}`, []string{"serviceAccountTokenAudience", "status 401: invalid bearer token"}},
+		"Oracle":     {400, "application/json", `{"code":"InvalidParameter","message":"podKey"}`, []string{"refuses the exchange", "status 400 InvalidParameter: podKey"}},
+	} {
+		o := newOracle(t)
+		o.answer = func(*http.Request) *http.Response {
+			response := o.response(tc.status, tc.body)
+			response.Header.Set("Content-Type", tc.contentType)
+			return response
+		}
+		_, err := ask(t, settled(t, o, nil, "--pod-identity=workload", "--cluster-host=10.0.0.1"), newMemory(), plugintest.Request(t, "iad.ocir.io/ns/app", pod, nil))
+		for _, want := range tc.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v\nwithout %q", name, err, want)
+			}
+		}
 	}
 }
 
