@@ -27,6 +27,10 @@ type endpoints struct {
 	clients  *cloudhttp.Clients
 	metadata string // where the metadata service is, without a slash at the end
 
+	// federation is where certificates are exchanged, if that is not the service
+	// of the node's region.
+	federation string
+
 	// node is where the node is, once that was found out in this run.
 	node atomic.Pointer[place]
 

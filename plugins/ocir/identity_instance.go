@@ -36,7 +36,7 @@ const federationFresh = 5 * time.Minute
 func (s *instance) String() string { return "the node's instance principal" }
 
 func (s *instance) Key() credential.Key {
-	return credential.Key{"ocir", "instance principal", s.endpoints.metadata}
+	return credential.Key{"ocir", "instance principal", s.endpoints.metadata, s.endpoints.federation}
 }
 
 // Fetch asks the metadata service and then the federation service.
@@ -68,7 +68,7 @@ func (s *instance) Fetch(ctx context.Context, getter credential.Getter) (credent
 	}
 	reply := s.endpoints.signed(ctx, cloudhttp.Call{
 		Stage:       stageFederation,
-		URL:         "https://auth." + place.region + "." + place.domain + "/v1/x509",
+		URL:         cmp.Or(s.endpoints.federation, "https://auth."+place.region+"."+place.domain) + "/v1/x509",
 		Body:        body,
 		ContentType: "application/json",
 	}, machine.key, federationHeaders)

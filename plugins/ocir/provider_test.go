@@ -79,6 +79,7 @@ func TestKeys(t *testing.T) {
 		"another repository":      {[]string{"--verify"}, nil, "iad.ocir.io/ns/other", "", nil},
 		"another path":            {[]string{"--token-path=/token"}, nil, "iad.ocir.io/ns/app", "", nil},
 		"another metadata server": {[]string{"--metadata-url=http://[fd00:c1::a9fe:a9fe]/opc/v2/"}, nil, "iad.ocir.io/ns/app", "", nil},
+		"another federation":      {[]string{"--federation-url=https://auth.example.com"}, nil, "iad.ocir.io/ns/app", "", nil},
 		"a profile":               {[]string{"--auth-method=user_principal"}, nil, "iad.ocir.io/ns/app", "", nil},
 		"another profile":         {[]string{"--auth-method=user_principal", "--oci-profile=P"}, nil, "iad.ocir.io/ns/app", "", nil},
 		"another file":            {[]string{"--auth-method=user_principal", "--oci-config=/etc/oci"}, nil, "iad.ocir.io/ns/app", "", nil},
@@ -129,6 +130,8 @@ func TestSettingsThatAreWrong(t *testing.T) {
 		"--token-path=token":                                    "tokenPath",
 		"--token-path=/a?b":                                     "tokenPath",
 		"--metadata-url=169.254.169.254":                        "metadataURL",
+		"--federation-url=auth.example.com":                     "federationURL: not a URL such as https://",
+		"--federation-url=https://auth.example.com/v1/x509":     "federationURL: a path in it",
 		"--verify=perhaps":                                      `"perhaps" is none of true, false, enabled, disabled`,
 		"--auth-method=user_principal --oci-config=.oci/config": "ociConfig: not an absolute path",
 	} {

@@ -120,6 +120,15 @@ func TestAMetadataServiceWithoutRegionInfo(t *testing.T) {
 	}
 }
 
+// The SDK's variable says where certificates are exchanged.
+func TestAFederationServiceOfItsOwn(t *testing.T) {
+	o := newOracle(t)
+	env := []string{"OCI_SDK_AUTH_CLIENT_REGION_URL=https://auth.private.example.com/"}
+	if _, err := ask(t, settled(t, o, env), newMemory(), node(t, "iad.ocir.io/ns/app")); err != nil || o.count("POST https://auth.private.example.com/v1/x509") != 1 || o.count("POST ") != 1 {
+		t.Errorf("got %v, calls %q", err, o.calls)
+	}
+}
+
 // Certificates name the tenancy in one of two ways, and files have been through
 // editors.
 func TestCertificatesOfMachines(t *testing.T) {
