@@ -146,13 +146,27 @@ func (s *registryToken) explainToken(r cloudhttp.Reply, err error, caller string
 		case clockOff(said):
 			return cloudhttp.Diagnosis{Problem: "the registry does not accept the node's signature, by its time", Advice: "check the node's clock"}
 		case r.Unauthorized():
-			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key"}
+			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key", Advice: s.unknown()}
 		case r.Status == http.StatusForbidden || said.Code == "NotAuthorizedOrNotFound":
 			return cloudhttp.Diagnosis{Problem: "the registry gives this identity no token", Advice: s.principal.grant}
 		default:
 			return cloudhttp.Diagnosis{Problem: "the registry has no tokens at this address", Advice: "check the host, and --token-path"}
 		}
 	})
+}
+
+// unknown says what to do where the registry does not know who asks. Identities are
+// known in the regions that their tenancy is subscribed to, and a node's own is one.
+func (s *registryToken) unknown() string {
+	here := s.endpoints.node.Load()
+	switch {
+	case s.principal.grant == grantUser:
+		return "the key has to be one of the user's, and the tenancy be subscribed to the region"
+	case here != nil && s.registry.region != "" && s.registry.region != here.region:
+		return "the tenancy has to be subscribed to region " + s.registry.region
+	default:
+		return ""
+	}
 }
 
 // explainProbe is about a repository that may not be read.

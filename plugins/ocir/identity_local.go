@@ -15,6 +15,7 @@ import (
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 	"regcred/shared/file"
+	"regcred/shared/jwt"
 	"regcred/shared/settings"
 )
 
@@ -34,10 +35,14 @@ const localLife = time.Hour
 // Fetch reads the files.
 func (s *profile) Fetch(context.Context, credential.Getter) (credential.Token, error) {
 	token, err := s.read()
-	if err != nil {
-		return credential.Token{}, &credential.Failure{Problem: s.String() + ": " + err.Error(), Permanent: true}
+	if err == nil {
+		return token, nil
 	}
-	return token, nil
+	failure := &credential.Failure{Problem: s.String() + ": " + err.Error(), Permanent: true}
+	if errors.Is(err, errSessionOver) {
+		failure.Advice = "oci session refresh --profile " + s.name + " makes another"
+	}
+	return credential.Token{}, failure
 }
 
 func (s *profile) read() (credential.Token, error) {
@@ -133,8 +138,17 @@ func localToken(securityToken string, private credential.Secret, passphrase stri
 	if err != nil {
 		return credential.Token{}, err
 	}
-	return newToken(securityToken, private, cloudhttp.Reply{})
+	token, err := newToken(securityToken, private, cloudhttp.Reply{})
+	if errors.Is(err, credential.ErrExpired) {
+		expired, _ := jwt.Expiry(securityToken)
+		err = fmt.Errorf("%w at %s; here it is %s", errSessionOver, expired.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+	}
+	return token, err
 }
+
+// errSessionOver is the error of a security token on the node that nobody has
+// replaced in time.
+var errSessionOver = errors.New("the security token expired")
 
 // resource is the resource principal of version 2.2, which variables describe:
 // each holds a value, or the absolute path of a file with it.

@@ -272,7 +272,7 @@ func (o *oracle) count(beginning string) int {
 
 // plain replaces what is answered at a path by a text, for the first times that
 // it is asked for, or always if they are none.
-func (o *oracle) plain(path string, times, status int, text string) {
+func (o *oracle) plain(path string, times int, text string) {
 	asked := 0
 	o.answer = func(r *http.Request) *http.Response {
 		if !strings.HasSuffix(r.URL.Path, path) {
@@ -281,7 +281,7 @@ func (o *oracle) plain(path string, times, status int, text string) {
 		if asked++; times > 0 && asked > times {
 			return nil
 		}
-		return o.response(status, text)
+		return o.response(200, text)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestAnswersOfRegistries(t *testing.T) {
 		`{"token":"a","expires_in":null,"issued_at":"now"}`: {"a", shortLife},
 	} {
 		o := newOracle(t)
-		o.plain("/docker/token", 0, 200, answer)
+		o.plain("/docker/token", 0, answer)
 		c, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app"))
 		if err != nil || c.Password.Reveal() != want.password || (time.Until(c.Expires)-want.life).Abs() > time.Minute {
 			t.Errorf("%s: got %+v, %v", answer, c, err)
@@ -140,7 +140,7 @@ func TestCertificatesOfMachines(t *testing.T) {
 	for _, path := range []string{"cert.pem", "key.pem", "intermediate.pem"} {
 		o := newOracle(t)
 		_, text := o.metadata(&http.Request{Header: http.Header{"Authorization": {"Bearer Oracle"}}}, "/opc/v2/identity/"+path)
-		o.plain(path, 0, 200, "Bag Attributes\r\n"+strings.ReplaceAll(text, "\n", "\r\n")+"\r\nOCI_API_KEY")
+		o.plain(path, 0, "Bag Attributes\r\n"+strings.ReplaceAll(text, "\n", "\r\n")+"\r\nOCI_API_KEY")
 		if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -160,12 +160,12 @@ func TestACertificateThatIsReplacedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := newOracle(t)
-	o.plain("key.pem", 1, 200, encodeKey(other).Reveal())
+	o.plain("key.pem", 1, encodeKey(other).Reveal())
 	if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err != nil || o.count("POST https://auth.") != 1 {
 		t.Errorf("got %v, calls %q", err, o.calls)
 	}
 	o = newOracle(t)
-	o.plain("key.pem", 0, 200, encodeKey(other).Reveal())
+	o.plain("key.pem", 0, encodeKey(other).Reveal())
 	if _, err := ask(t, settled(t, o, nil), newMemory(), node(t, "iad.ocir.io/ns/app")); err == nil || !strings.Contains(err.Error(), "key is another") || o.count("POST ") != 0 {
 		t.Errorf("got %v, calls %q", err, o.calls)
 	}
@@ -327,9 +327,10 @@ func TestLocalPrincipals(t *testing.T) {
 	key := write("key.pem", private)
 	session := securityToken(`{"sub":"ocid1.user.oc1..u","tenant":"` + testTenancy + `","exp":4000000000}`)
 	token := write("token", session+"\n")
-	config := write("config", "[DEFAULT]\nuser = ocid1.user.oc1..u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nregion=us-ashburn-1\nkey_file="+key+
+	over := securityToken(`{"exp":1000}`)
+	config := write("config", "[OVER]\nkey_file="+key+"\nsecurity_token_file="+write("over", over)+"\n[DEFAULT]\nuser = ocid1.user.oc1..u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nregion=us-ashburn-1\nkey_file="+key+
 		"\n# a comment = none\n[SESSION]\nkey_file=~/key.pem\nsecurity_token_file="+token+"\ntenancy="+testTenancy+"\n[GOV]\nuser=u\nfingerprint=f\ntenancy=ocid1.tenancy.oc3..x\nkey_file="+key+
-		"\n[ADMIN] # as in Oracle's documentation\nuser=ocid1.user.oc1..admin\nfingerprint=cc:dd"+"\n[NOKEY]\nuser=u\nkey_file=/none\n[BAD]\nuser=u\ntenancy=t\nfingerprint=f\nkey_file="+token+"\n")
+		"\n[ADMIN] # who is another\nuser=ocid1.user.oc1..admin\nfingerprint=cc:dd"+"\n[NOKEY]\nuser=u\nkey_file=/none\n[BAD]\nuser=u\ntenancy=t\nfingerprint=f\nkey_file="+token+"\n")
 	o.keys[testTenancy+"/ocid1.user.oc1..u/aa:bb"] = &testKey(t).PublicKey
 	o.keys[testTenancy+"/ocid1.user.oc1..admin/cc:dd"] = &testKey(t).PublicKey
 	o.keys[tokenPrefix+session] = &testKey(t).PublicKey
@@ -352,6 +353,8 @@ func TestLocalPrincipals(t *testing.T) {
 		"a resource principal":    {resource, []string{"--auth-method=resource_principal"}, ""},
 		"its values":              {[]string{"OCI_RESOURCE_PRINCIPAL_RPST=" + session, "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + private}, []string{"--auth-method=resource_principal"}, ""},
 		"no resource principal":   {nil, []string{"--auth-method=resource_principal"}, "OCI_RESOURCE_PRINCIPAL_RPST: not set"},
+		"a session that is over":  {nil, []string{user, "--oci-config=" + config, "--oci-profile=OVER"}, ": oci session refresh --profile OVER makes another"},
+		"a resource that is over": {[]string{"OCI_RESOURCE_PRINCIPAL_RPST=" + over, "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + private}, []string{"--auth-method=resource_principal"}, "the node's resource principal: the security token expired at 1970-01-01T00:16:40Z; here it is "},
 		"a token that is not one": {[]string{"OCI_RESOURCE_PRINCIPAL_RPST=secret-secret", "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + private}, []string{"--auth-method=resource_principal"}, "no JWT that expires"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -424,7 +427,7 @@ func TestFailures(t *testing.T) {
 		"a token without end":    {"/v1/x509", 200, `{"token":"abc"}`, false, []string{"the security token is no JWT that expires"}},
 		"an expired token":       {"/v1/x509", 200, `{"token":"` + securityToken(`{"exp":1000}`) + `"}`, false, []string{"already expired", "check the node's clock"}},
 		"a status of Kubernetes": {"/docker/token", 403, `{"kind":"Status","message":"words of the server","code":403}`, false, []string{"status 403: words of the server"}},
-		"unknown":                {"/docker/token", 401, `{"code":"NotAuthenticated","message":"x"}`, false, []string{"the registry does not know the identity or its key", testInstance}},
+		"unknown":                {"/docker/token", 401, `{"code":"NotAuthenticated","message":"x"}`, false, []string{"the registry does not know the identity or its key [token at iad.ocir.io", testInstance}},
 		"not allowed":            {"/docker/token", 404, `{"code":"NotAuthorizedOrNotFound","message":"x"}`, false, []string{"allow dynamic-group GROUP to read repos", "status 404 NotAuthorizedOrNotFound"}},
 		"no such path":           {"/docker/token", 404, `not found`, false, []string{"no tokens at this address", "--token-path"}},
 		"an empty token":         {"/docker/token", 200, `{"token":"","expires_in":3600}`, false, []string{"the answer holds no token"}},
@@ -490,6 +493,40 @@ func TestAClusterThatRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: got %v\nwithout %q", name, err, want)
 			}
+		}
+	}
+}
+
+// A region that a tenancy is not subscribed to does not know its identities, and
+// the node's own does.
+func TestARegistryThatDoesNotKnowTheIdentity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("[DEFAULT]\nuser=u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nkey_file="+file+".pem\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+".pem", []byte(encodeKey(testKey(t)).Reveal()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const problem = "the registry does not know the identity or its key"
+	for name, tc := range map[string]struct {
+		args       []string
+		host, want string
+	}{
+		"the node's region":    {nil, "iad.ocir.io", problem + " [token"},
+		"the same, by its id":  {nil, "ocir.us-ashburn-1.oci.oraclecloud.com", problem + " [token"},
+		"another region":       {nil, "fra.ocir.io", problem + ": the tenancy has to be subscribed to region eu-frankfurt-1 [token"},
+		"one that nobody knew": {nil, "zzz.ocir.io", problem + " [token"},
+		"a user":               {[]string{"--auth-method=user_principal", "--oci-config=" + file}, "iad.ocir.io", problem + ": the key has to be one of the user's, and the tenancy be subscribed to the region [token"},
+	} {
+		o := newOracle(t)
+		o.answer = func(r *http.Request) *http.Response {
+			if !strings.HasSuffix(r.URL.Path, "/docker/token") {
+				return nil
+			}
+			return o.response(401, `{"code":"NotAuthenticated","message":"no"}`)
+		}
+		if _, err := ask(t, settled(t, o, nil, tc.args...), newMemory(), node(t, tc.host+"/ns/app")); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }
