@@ -45,7 +45,7 @@ func (s *registryToken) Fetch(ctx context.Context, getter credential.Getter) (cr
 
 func (s *registryToken) ask(ctx context.Context, principal credential.Token) (token credential.Token, refused bool, err error) {
 	key, err := keyOf(principal)
-	if err == nil {
+	if err == nil && s.principal.node == nil {
 		err = s.registry.check(placeOf(key.id))
 	}
 	if err != nil {

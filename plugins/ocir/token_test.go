@@ -193,15 +193,18 @@ func TestTheClockIsOff(t *testing.T) {
 }
 
 func TestRealms(t *testing.T) {
+	government := `{"realmKey":"oc3","realmDomainComponent":"oraclegovcloud.com","regionKey":"RIC","regionIdentifier":"us-gov-ashburn-1"}`
 	dedicated := `{"realmKey":"oc77","realmDomainComponent":"oraclecloud77.com","regionKey":"ZZZ","regionIdentifier":"zz-new-1"}`
 	for name, tc := range map[string]struct {
 		region, image, want string
 		calls               int
 	}{
-		"another realm's":           {"", "ocir.us-gov-ashburn-1.oci.oraclegovcloud.com", "registry of realm oc3, while the identity is of oc1", 1},
-		"another domain's":          {"", "ocir.us-newplace-1.oci.oraclegovcloud.com", "registry of realm oraclegovcloud.com, while the identity is of oc1", 1},
-		"a new region":              {"", "ocir.zz-newplace-1.oci.oraclecloud.com", "", 6},
-		"not the node's":            {"", dedicatedHost, "anonymous", 1},
+		"another realm's":  {"", "ocir.us-gov-ashburn-1.oci.oraclegovcloud.com", "registry of realm oc3, while the identity is of oc1", 1},
+		"another domain's": {"", "ocir.us-newplace-1.oci.oraclegovcloud.com", "registry of realm oraclegovcloud.com, while the identity is of oc1", 1},
+		"a new region":     {"", "ocir.zz-newplace-1.oci.oraclecloud.com", "", 6},
+		"not the node's":   {"", dedicatedHost, "anonymous", 1},
+		// The node's own data counts, and not how OCIDs are written there.
+		"a government's":            {government, "ocir.us-gov-ashburn-1.oci.oraclegovcloud.com", "", 6},
 		"the node's own":            {dedicated, dedicatedHost, "", 6},
 		"the public's on dedicated": {dedicated, "iad.ocir.io", "registry of realm oc1, while the identity is of oc77", 1},
 	} {
@@ -222,7 +225,7 @@ func TestRealms(t *testing.T) {
 			if len(o.calls) != tc.calls {
 				t.Errorf("calls %q", o.calls)
 			}
-			if tc.region != "" && tc.want == "" && o.count("POST https://auth.zz-new-1.oraclecloud77.com/v1/x509") != 1 {
+			if tc.region == dedicated && tc.want == "" && o.count("POST https://auth.zz-new-1.oraclecloud77.com/v1/x509") != 1 {
 				t.Errorf("calls %q", o.calls)
 			}
 		})
