@@ -149,8 +149,10 @@ func (s *registryToken) explainToken(r cloudhttp.Reply, err error, caller string
 			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key", Advice: s.unknown()}
 		case r.Status == http.StatusForbidden || said.Code == "NotAuthorizedOrNotFound":
 			return cloudhttp.Diagnosis{Problem: "the registry gives this identity no token", Advice: s.principal.grant}
-		default:
+		case r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed:
 			return cloudhttp.Diagnosis{Problem: "the registry has no tokens at this address", Advice: "check the host, and --token-path"}
+		default:
+			return cloudhttp.Diagnosis{Problem: "the registry refuses the request"}
 		}
 	})
 }

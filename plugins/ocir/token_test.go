@@ -432,6 +432,8 @@ func TestFailures(t *testing.T) {
 		"a status of Kubernetes": {"/docker/token", 403, `{"kind":"Status","message":"words of the server","code":403}`, false, []string{"status 403: words of the server"}},
 		"unknown":                {"/docker/token", 401, `{"code":"NotAuthenticated","message":"x"}`, false, []string{"the registry does not know the identity or its key [token at iad.ocir.io", testInstance}},
 		"not allowed":            {"/docker/token", 404, `{"code":"NotAuthorizedOrNotFound","message":"x"}`, false, []string{"allow dynamic-group GROUP to read repos", "status 404 NotAuthorizedOrNotFound"}},
+		"no such method":         {"/docker/token", 405, ``, false, []string{"no tokens at this address", "--token-path"}},
+		"an odd request":         {"/docker/token", 400, `{"code":"InvalidParameter","message":"x"}`, false, []string{"the registry refuses the request [token at iad.ocir.io: status 400 InvalidParameter: x"}},
 		"no such path":           {"/docker/token", 404, `not found`, false, []string{"no tokens at this address", "--token-path"}},
 		"an empty token":         {"/docker/token", 200, `{"token":"","expires_in":3600}`, false, []string{"the answer holds no token"}},
 		"no JSON":                {"/docker/token", 200, `<html>`, false, []string{"the answer of iad.ocir.io makes no sense"}},
