@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/json"
@@ -23,6 +24,10 @@ const (
 	stageToken      = "token"
 	stageProbe      = "verify"
 )
+
+// codeDenied is Oracle's code where a policy is missing, or where there is no such
+// thing: it does not say which.
+const codeDenied = "NotAuthorizedOrNotFound"
 
 // errRefused is the error of an answer that is no success.
 var errRefused = errors.New("refused")
@@ -128,8 +133,10 @@ func explainExchange(r cloudhttp.Reply, err error, pod *serviceaccount.Token, no
 		switch {
 		case clockOff(said):
 			return cloudhttp.Diagnosis{Problem: "the identity domain does not accept the node's signature, by its time", Advice: "check the node's clock"}
-		case r.Unauthorized() || r.Status == http.StatusForbidden || said.Code == "invalid_client" || said.Code == "unauthorized_client":
+		case r.Unauthorized() || r.Status == http.StatusForbidden || slices.Contains([]string{"invalid_client", "unauthorized_client", codeDenied}, said.Code):
 			return cloudhttp.Diagnosis{Problem: "the identity domain does not let the node ask", Advice: "a policy has to say: allow dynamic-group GROUP to {GET_RPST} in tenancy, for a group that matches the node"}
+		case r.Status == http.StatusNotFound:
+			return cloudhttp.Diagnosis{Problem: "the identity domain exchanges no tokens at this address", Advice: "check --identity-domain"}
 		default:
 			return cloudhttp.Diagnosis{
 				Problem: "the identity domain does not accept the pod's token",
@@ -147,7 +154,7 @@ func (s *registryToken) explainToken(r cloudhttp.Reply, err error, caller string
 			return cloudhttp.Diagnosis{Problem: "the registry does not accept the node's signature, by its time", Advice: "check the node's clock"}
 		case r.Unauthorized():
 			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key", Advice: s.unknown()}
-		case r.Status == http.StatusForbidden || said.Code == "NotAuthorizedOrNotFound":
+		case r.Status == http.StatusForbidden || said.Code == codeDenied:
 			return cloudhttp.Diagnosis{Problem: "the registry gives this identity no token", Advice: s.principal.grant}
 		case r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed:
 			return cloudhttp.Diagnosis{Problem: "the registry has no tokens at this address", Advice: "check the host, and --token-path"}

@@ -439,6 +439,8 @@ func TestFailures(t *testing.T) {
 		"no JSON":                {"/docker/token", 200, `<html>`, false, []string{"the answer of iad.ocir.io makes no sense"}},
 		"a redirect":             {"/docker/token", 302, ``, false, []string{"redirects elsewhere"}},
 		"throttled":              {"/docker/token", 429, `{"code":"TooManyRequests","message":"User-rate limit exceeded."}`, false, []string{"throttles requests", "status 429 TooManyRequests"}},
+		"no policy":              {"/oauth2/v1/token", 404, `{"code":"NotAuthorizedOrNotFound","message":"x"}`, true, []string{"{GET_RPST}", "status 404 NotAuthorizedOrNotFound"}},
+		"no domain":              {"/oauth2/v1/token", 404, `{"message":"Not Found"}`, true, []string{"the identity domain exchanges no tokens at this address: check --identity-domain", "status 404"}},
 		"no trust":               {"/oauth2/v1/token", 400, `{"error":"invalid_request","error_description":"unknown issuer"}`, true, []string{"needs a trust for issuer https://issuer", "system:serviceaccount:prod:shop", "unknown issuer"}},
 		"no right to ask":        {"/oauth2/v1/token", 401, `{"error":"invalid_client"}`, true, []string{"{GET_RPST}", "service account prod/shop: ", "; as " + testInstance}},
 	} {
