@@ -82,6 +82,8 @@ func parseKey(text credential.Secret, passphrase string) (*rsa.PrivateKey, error
 	switch {
 	case err == nil:
 		return private, nil
+	case strings.Contains(text.Reveal(), "ENCRYPTED") && passphrase == "":
+		return nil, errors.New("an encrypted private key, and no passphrase")
 	case strings.Contains(text.Reveal(), "ENCRYPTED"):
 		return nil, errors.New("not a private key in PEM, or of another passphrase than this")
 	default:

@@ -331,7 +331,8 @@ func TestLocalPrincipals(t *testing.T) {
 	session := securityToken(`{"sub":"ocid1.user.oc1..u","tenant":"` + testTenancy + `","exp":4000000000}`)
 	token := write("token", session+"\n")
 	over := securityToken(`{"exp":1000}`)
-	config := write("config", "[OVER]\nkey_file="+key+"\nsecurity_token_file="+write("over", over)+"\n[DEFAULT]\nuser = ocid1.user.oc1..u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nregion=us-ashburn-1\nkey_file="+key+
+	locked := write("locked.pem", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAAAAAAAAAAAAAAAAAAAA==\n-----END RSA PRIVATE KEY-----\n")
+	config := write("config", "[LOCKED]\nkey_file="+locked+"\n[WRONG]\nkey_file="+locked+"\npass_phrase=secret-secret\n[OVER]\nkey_file="+key+"\nsecurity_token_file="+write("over", over)+"\n[DEFAULT]\nuser = ocid1.user.oc1..u\nfingerprint=aa:bb\ntenancy="+testTenancy+"\nregion=us-ashburn-1\nkey_file="+key+
 		"\n# a comment = none\n[SESSION]\nkey_file=~/key.pem\nsecurity_token_file="+token+"\ntenancy="+testTenancy+"\n[GOV]\nuser=u\nfingerprint=f\ntenancy=ocid1.tenancy.oc3..x\nkey_file="+key+
 		"\n[ADMIN] # who is another\nuser=ocid1.user.oc1..admin\nfingerprint=cc:dd"+"\n[NOKEY]\nuser=u\nkey_file=/none\n[BAD]\nuser=u\ntenancy=t\nfingerprint=f\nkey_file="+token+"\n")
 	o.keys[testTenancy+"/ocid1.user.oc1..u/aa:bb"] = &testKey(t).PublicKey
@@ -353,6 +354,8 @@ func TestLocalPrincipals(t *testing.T) {
 		"no such file":            {[]string{"HOME=" + dir}, []string{user}, "profile DEFAULT in " + dir + "/.oci/config: no such file or directory"},
 		"no key":                  {nil, []string{user, "--oci-config=" + config, "--oci-profile=NOKEY"}, "key_file: no such file or directory: /none"},
 		"not a key":               {nil, []string{user, "--oci-config=" + config, "--oci-profile=BAD"}, "key_file: not a private RSA key in PEM: " + token},
+		"a locked key":            {nil, []string{user, "--oci-config=" + config, "--oci-profile=LOCKED"}, "key_file: an encrypted private key, and no passphrase: "},
+		"a key of another phrase": {nil, []string{user, "--oci-config=" + config, "--oci-profile=WRONG"}, "key_file: not a private key in PEM, or of another passphrase than this: "},
 		"a resource principal":    {resource, []string{"--auth-method=resource_principal"}, ""},
 		"its values":              {[]string{"OCI_RESOURCE_PRINCIPAL_RPST=" + session, "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM=" + private}, []string{"--auth-method=resource_principal"}, ""},
 		"no resource principal":   {nil, []string{"--auth-method=resource_principal"}, "OCI_RESOURCE_PRINCIPAL_RPST: not set"},
