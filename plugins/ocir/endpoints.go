@@ -74,7 +74,7 @@ var (
 // refuse one that is more than five minutes off: then it is made again with
 // theirs.
 func (e *endpoints) signed(ctx context.Context, call cloudhttp.Call, key key, headers []string) cloudhttp.Reply {
-	reply := e.sign(call, key, headers).Do(ctx, e.clients.API())
+	reply := e.send(ctx, call, key, headers)
 	date, err := http.ParseTime(reply.Header.Get("Date"))
 	if err != nil || !reply.Unauthorized() {
 		return reply
@@ -83,11 +83,21 @@ func (e *endpoints) signed(ctx context.Context, call cloudhttp.Call, key key, he
 	if (skew - time.Duration(e.skew.Swap(int64(skew)))).Abs() < time.Minute {
 		return reply
 	}
-	return e.sign(call, key, headers).Do(ctx, e.clients.API())
+	return e.send(ctx, call, key, headers)
 }
 
-// sign returns the call with the headers that sign it.
-func (e *endpoints) sign(call cloudhttp.Call, key key, headers []string) cloudhttp.Call {
+// send sends a call with a signature, or nothing: who shows none is given a token
+// for what is public.
+func (e *endpoints) send(ctx context.Context, call cloudhttp.Call, key key, headers []string) cloudhttp.Reply {
+	var err error
+	if call.Header, err = e.sign(call, key, headers); err != nil {
+		return cloudhttp.Reply{Stage: call.Stage, Err: err}
+	}
+	return call.Do(ctx, e.clients.API())
+}
+
+// sign returns the headers that sign a call.
+func (e *endpoints) sign(call cloudhttp.Call, key key, headers []string) (http.Header, error) {
 	method := http.MethodGet
 	if call.Body != nil {
 		method = http.MethodPost
@@ -95,16 +105,13 @@ func (e *endpoints) sign(call cloudhttp.Call, key key, headers []string) cloudht
 	// What is signed is made in the same way as what is sent.
 	request, err := http.NewRequest(method, call.URL, strings.NewReader(string(call.Body))) //nolint:noctx // It is not sent.
 	if err != nil {
-		return call // which fails in the same way
+		return nil, errors.New("invalid address")
 	}
 	request.Header.Set("Date", time.Now().Add(time.Duration(e.skew.Load())).UTC().Format(http.TimeFormat))
 	if call.Body != nil {
 		request.Header.Set("Content-Type", call.ContentType)
 	}
-	if err := common.RequestSigner(key, headers, bodyHeaders).Sign(request); err == nil {
-		call.Header = request.Header
-	}
-	return call
+	return request.Header, common.RequestSigner(key, headers, bodyHeaders).Sign(request)
 }
 
 // place is where the node is.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"regcred/plugins/plugintest"
+	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 )
 
@@ -504,6 +505,25 @@ func TestAClusterThatRefuses(t *testing.T) {
 				t.Errorf("%s: got %v\nwithout %q", name, err, want)
 			}
 		}
+	}
+}
+
+// Registries give a token for the public's repositories to a request without a
+// signature, which is no credential.
+func TestNothingIsAskedWithoutASignature(t *testing.T) {
+	t.Setenv("GODEBUG", "rsa1024min=0")
+	weak, err := rsa.GenerateKey(rand.Reader, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GODEBUG", "")
+	o := newOracle(t)
+	call := cloudhttp.Call{Stage: stageToken, URL: "https://iad.ocir.io/20180419/docker/token"}
+	if reply := o.endpoints().signed(t.Context(), call, key{"id", weak}, signedHeaders); reply.Err == nil || len(o.calls) != 0 {
+		t.Errorf("got %+v, calls %q", reply, o.calls)
+	}
+	if _, err := parseKey(encodeKey(weak), ""); err == nil || !strings.Contains(err.Error(), "RSA key of 512 bits") {
+		t.Errorf("got %v", err)
 	}
 }
 
