@@ -161,6 +161,18 @@ func TestAMetadataServiceThatTakesItsTime(t *testing.T) {
 	n.wantPull(n.ask(n.machine.Image(0)), registry, n.oracle.Instance())
 }
 
+// Oracle's own programs ask for the region alone, so nobody misses regionInfo
+// where it is not answered.
+func TestAMetadataServiceWithoutRegionInfo(t *testing.T) {
+	t.Parallel()
+	n := bootNode(t)
+	n.Cloud.Faults.Always("imds", "GetRegionInfo", fake.Refuse(404, "Not Found", ""))
+	n.wantPull(n.ask(n.machine.Image(0)), registry, n.oracle.Instance())
+	if n.Cloud.Calls.Count("imds", "GetRegion") != 1 {
+		t.Errorf("asked\n%s", n.Cloud.Calls)
+	}
+}
+
 // On a machine of somebody else's cloud, or of nobody's.
 func TestNoMetadataService(t *testing.T) {
 	t.Parallel()

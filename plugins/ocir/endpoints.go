@@ -27,6 +27,10 @@ type endpoints struct {
 	clients  *cloudhttp.Clients
 	metadata string // where the metadata service is, without a slash at the end
 
+	// federation is where certificates are exchanged, if that is not the service
+	// of the node's region.
+	federation string
+
 	// node is where the node is, once that was found out in this run.
 	node atomic.Pointer[place]
 
@@ -70,7 +74,7 @@ var (
 // refuse one that is more than five minutes off: then it is made again with
 // theirs.
 func (e *endpoints) signed(ctx context.Context, call cloudhttp.Call, key key, headers []string) cloudhttp.Reply {
-	reply := e.sign(call, key, headers).Do(ctx, e.clients.API())
+	reply := e.send(ctx, call, key, headers)
 	date, err := http.ParseTime(reply.Header.Get("Date"))
 	if err != nil || !reply.Unauthorized() {
 		return reply
@@ -79,11 +83,21 @@ func (e *endpoints) signed(ctx context.Context, call cloudhttp.Call, key key, he
 	if (skew - time.Duration(e.skew.Swap(int64(skew)))).Abs() < time.Minute {
 		return reply
 	}
-	return e.sign(call, key, headers).Do(ctx, e.clients.API())
+	return e.send(ctx, call, key, headers)
 }
 
-// sign returns the call with the headers that sign it.
-func (e *endpoints) sign(call cloudhttp.Call, key key, headers []string) cloudhttp.Call {
+// send sends a call with a signature, or nothing: who shows none is given a token
+// for what is public.
+func (e *endpoints) send(ctx context.Context, call cloudhttp.Call, key key, headers []string) cloudhttp.Reply {
+	var err error
+	if call.Header, err = e.sign(call, key, headers); err != nil {
+		return cloudhttp.Reply{Stage: call.Stage, Err: err}
+	}
+	return call.Do(ctx, e.clients.API())
+}
+
+// sign returns the headers that sign a call.
+func (e *endpoints) sign(call cloudhttp.Call, key key, headers []string) (http.Header, error) {
 	method := http.MethodGet
 	if call.Body != nil {
 		method = http.MethodPost
@@ -91,16 +105,13 @@ func (e *endpoints) sign(call cloudhttp.Call, key key, headers []string) cloudht
 	// What is signed is made in the same way as what is sent.
 	request, err := http.NewRequest(method, call.URL, strings.NewReader(string(call.Body))) //nolint:noctx // It is not sent.
 	if err != nil {
-		return call // which fails in the same way
+		return nil, errors.New("invalid address")
 	}
 	request.Header.Set("Date", time.Now().Add(time.Duration(e.skew.Load())).UTC().Format(http.TimeFormat))
 	if call.Body != nil {
 		request.Header.Set("Content-Type", call.ContentType)
 	}
-	if err := common.RequestSigner(key, headers, bodyHeaders).Sign(request); err == nil {
-		call.Header = request.Header
-	}
-	return call
+	return request.Header, common.RequestSigner(key, headers, bodyHeaders).Sign(request)
 }
 
 // place is where the node is.
@@ -119,21 +130,37 @@ func (s regionInfo) Key() credential.Key {
 	return credential.Key{"ocir", "region", s.endpoints.metadata}
 }
 
-// Fetch asks the metadata service.
+// Fetch asks the metadata service: for everything, and where it does not have
+// that for the region alone, of which the rest is known.
 func (s regionInfo) Fetch(ctx context.Context, _ credential.Getter) (credential.Token, error) {
 	reply := s.endpoints.askMetadata(ctx, "/instance/regionInfo")
-	if !reply.OK() {
+	here, ok := readRegionInfo(reply)
+	if reply.Status == http.StatusNotFound {
+		if region := s.endpoints.askMetadata(ctx, "/instance/region"); region.OK() {
+			reply = region
+			here, ok = readRegion(reply)
+		}
+	}
+	if !ok {
 		return credential.Token{}, explainMetadata(reply)
 	}
+	return credential.NewToken(strings.ToLower(here.realm+"/"+here.domain+"/"+here.region), time.Now().Add(regionLife))
+}
+
+func readRegionInfo(reply cloudhttp.Reply) (place, bool) {
 	var answer struct {
 		Realm  string `json:"realmKey"`
 		Domain string `json:"realmDomainComponent"`
 		Region string `json:"regionIdentifier"`
 	}
-	if reply.Decode(&answer) != nil || !isHost(answer.Region+"."+answer.Domain) || answer.Realm == "" || strings.Contains(answer.Realm, "/") {
-		return credential.Token{}, explainMetadata(reply)
-	}
-	return credential.NewToken(strings.ToLower(answer.Realm+"/"+answer.Domain+"/"+answer.Region), time.Now().Add(regionLife))
+	ok := reply.OK() && reply.Decode(&answer) == nil && isHost(answer.Region+"."+answer.Domain) && answer.Realm != "" && !strings.Contains(answer.Realm, "/")
+	return place{answer.Realm, answer.Domain, answer.Region}, ok
+}
+
+// readRegion reads the key or the id of a region.
+func readRegion(reply cloudhttp.Reply) (place, bool) {
+	r, id, found := findRegion(strings.ToLower(strings.TrimSpace(string(reply.Body))))
+	return place{r.key, r.domain, id}, found
 }
 
 // place returns where the node is.

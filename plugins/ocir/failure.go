@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/json"
@@ -23,6 +24,10 @@ const (
 	stageToken      = "token"
 	stageProbe      = "verify"
 )
+
+// codeDenied is Oracle's code where a policy is missing, or where there is no such
+// thing: it does not say which.
+const codeDenied = "NotAuthorizedOrNotFound"
 
 // errRefused is the error of an answer that is no success.
 var errRefused = errors.New("refused")
@@ -45,7 +50,7 @@ func explain(r cloudhttp.Reply, err error, service cloudhttp.Service, caller str
 }
 
 // readSaid reads the body of a failure: Oracle's own form, that of registries,
-// or OAuth's.
+// OAuth's, or a line for people.
 func readSaid(r cloudhttp.Reply) cloudhttp.Said {
 	type reason struct {
 		Code    string `json:"code"`
@@ -56,11 +61,16 @@ func readSaid(r cloudhttp.Reply) cloudhttp.Said {
 		Errors []reason `json:"errors"`
 	}
 	said, oauth := r.OAuthError()
-	if !oauth && !r.OK() && json.UnmarshalCaseSensitivePreserveInts(r.Body, &body) == nil {
+	if !oauth && !r.OK() {
+		// A code may be a number, as Kubernetes has it. The rest is read all the same.
+		_ = json.UnmarshalCaseSensitivePreserveInts(r.Body, &body)
 		if len(body.Errors) > 0 {
 			body.reason = body.Errors[0]
 		}
 		said = cloudhttp.Said{Code: cloudhttp.Bounded(body.Code, 80), Text: cloudhttp.Bounded(body.Message, 300)}
+		if body.reason == (reason{}) {
+			said = r.PlainText()
+		}
 	}
 	if id := r.Header.Get("Opc-Request-Id"); id != "" {
 		said.ID = "opc-request-id " + cloudhttp.Bounded(id, 100)
@@ -71,7 +81,7 @@ func readSaid(r cloudhttp.Reply) cloudhttp.Said {
 // clockOff reports whether a service says that the node's clock is what is wrong.
 func clockOff(said cloudhttp.Said) bool {
 	text := strings.ToLower(said.Text)
-	return strings.Contains(text, "clock") || strings.Contains(text, "skew") || strings.Contains(text, "date")
+	return strings.Contains(text, "clock") || strings.Contains(text, "skew") || strings.HasPrefix(text, "date ")
 }
 
 // explainMetadata is about the metadata service, and what it answers with.
@@ -123,8 +133,10 @@ func explainExchange(r cloudhttp.Reply, err error, pod *serviceaccount.Token, no
 		switch {
 		case clockOff(said):
 			return cloudhttp.Diagnosis{Problem: "the identity domain does not accept the node's signature, by its time", Advice: "check the node's clock"}
-		case r.Unauthorized() || r.Status == http.StatusForbidden || said.Code == "invalid_client" || said.Code == "unauthorized_client":
+		case r.Unauthorized() || r.Status == http.StatusForbidden || slices.Contains([]string{"invalid_client", "unauthorized_client", codeDenied}, said.Code):
 			return cloudhttp.Diagnosis{Problem: "the identity domain does not let the node ask", Advice: "a policy has to say: allow dynamic-group GROUP to {GET_RPST} in tenancy, for a group that matches the node"}
+		case r.Status == http.StatusNotFound:
+			return cloudhttp.Diagnosis{Problem: "the identity domain exchanges no tokens at this address", Advice: "check --identity-domain"}
 		default:
 			return cloudhttp.Diagnosis{
 				Problem: "the identity domain does not accept the pod's token",
@@ -141,13 +153,29 @@ func (s *registryToken) explainToken(r cloudhttp.Reply, err error, caller string
 		case clockOff(said):
 			return cloudhttp.Diagnosis{Problem: "the registry does not accept the node's signature, by its time", Advice: "check the node's clock"}
 		case r.Unauthorized():
-			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key"}
-		case r.Status == http.StatusForbidden || said.Code == "NotAuthorizedOrNotFound":
+			return cloudhttp.Diagnosis{Problem: "the registry does not know the identity or its key", Advice: s.unknown()}
+		case r.Status == http.StatusForbidden || said.Code == codeDenied:
 			return cloudhttp.Diagnosis{Problem: "the registry gives this identity no token", Advice: s.principal.grant}
-		default:
+		case r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed:
 			return cloudhttp.Diagnosis{Problem: "the registry has no tokens at this address", Advice: "check the host, and --token-path"}
+		default:
+			return cloudhttp.Diagnosis{Problem: "the registry refuses the request"}
 		}
 	})
+}
+
+// unknown says what to do where the registry does not know who asks. Identities are
+// known in the regions that their tenancy is subscribed to, and a node's own is one.
+func (s *registryToken) unknown() string {
+	here := s.endpoints.node.Load()
+	switch {
+	case s.principal.grant == grantUser:
+		return "the key has to be one of the user's, and the tenancy be subscribed to the region"
+	case here != nil && s.registry.region != "" && s.registry.region != here.region:
+		return "the tenancy has to be subscribed to region " + s.registry.region
+	default:
+		return ""
+	}
 }
 
 // explainProbe is about a repository that may not be read.

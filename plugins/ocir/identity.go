@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/oracle/oci-go-sdk/v65/common"
@@ -76,12 +77,19 @@ func keyOf(token credential.Token) (key, error) {
 	return key{token.Value.Reveal(), private}, err
 }
 
+// leastBits is the size of the smallest key that signs: Go refuses others.
+const leastBits = 1024
+
 // parseKey reads a private key as PEM. Errors of the SDK may repeat it.
 func parseKey(text credential.Secret, passphrase string) (*rsa.PrivateKey, error) {
 	private, err := common.PrivateKeyFromBytes([]byte(text.Reveal()), &passphrase)
 	switch {
+	case err == nil && private.N.BitLen() < leastBits:
+		return nil, fmt.Errorf("an RSA key of %d bits, which signs nothing", private.N.BitLen())
 	case err == nil:
 		return private, nil
+	case strings.Contains(text.Reveal(), "ENCRYPTED") && passphrase == "":
+		return nil, errors.New("an encrypted private key, and no passphrase")
 	case strings.Contains(text.Reveal(), "ENCRYPTED"):
 		return nil, errors.New("not a private key in PEM, or of another passphrase than this")
 	default:

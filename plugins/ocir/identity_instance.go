@@ -1,6 +1,7 @@
 package ocir
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -35,7 +36,7 @@ const federationFresh = 5 * time.Minute
 func (s *instance) String() string { return "the node's instance principal" }
 
 func (s *instance) Key() credential.Key {
-	return credential.Key{"ocir", "instance principal", s.endpoints.metadata}
+	return credential.Key{"ocir", "instance principal", s.endpoints.metadata, s.endpoints.federation}
 }
 
 // Fetch asks the metadata service and then the federation service.
@@ -46,6 +47,9 @@ func (s *instance) Fetch(ctx context.Context, getter credential.Getter) (credent
 	}
 	made := newSession(2048)
 	machine, err := s.certificate(ctx)
+	if errors.Is(err, errUnpaired) {
+		machine, err = s.certificate(ctx)
+	}
 	if err != nil {
 		return credential.Token{}, err
 	}
@@ -64,7 +68,7 @@ func (s *instance) Fetch(ctx context.Context, getter credential.Getter) (credent
 	}
 	reply := s.endpoints.signed(ctx, cloudhttp.Call{
 		Stage:       stageFederation,
-		URL:         "https://auth." + place.region + "." + place.domain + "/v1/x509",
+		URL:         cmp.Or(s.endpoints.federation, "https://auth."+place.region+"."+place.domain) + "/v1/x509",
 		Body:        body,
 		ContentType: "application/json",
 	}, machine.key, federationHeaders)
@@ -98,6 +102,10 @@ type machine struct {
 	intermediates []string // DER in base64
 }
 
+// errUnpaired is the error of a certificate and a key that do not belong together,
+// as when they are replaced between the answers.
+var errUnpaired = errors.New("the instance metadata service's key is another than that of the machine's certificate")
+
 // certificate gets the machine's certificate, its key and the intermediate
 // certificate, all at once: each may take the metadata service its time.
 func (s *instance) certificate(ctx context.Context) (machine, error) {
@@ -123,17 +131,29 @@ func (s *instance) certificate(ctx context.Context) (machine, error) {
 	for _, der := range decodePEM(replies[2].Body) {
 		m.intermediates = append(m.intermediates, base64.StdEncoding.EncodeToString(der))
 	}
-	if len(leaf) == 0 || len(m.intermediates) == 0 {
+	if len(m.intermediates) == 0 {
+		return machine{}, explainMetadata(replies[2])
+	}
+	if len(leaf) == 0 {
 		return machine{}, explainMetadata(replies[0])
 	}
 	if m.leaf, err = x509.ParseCertificate(leaf[0]); err != nil {
 		return machine{}, explainMetadata(replies[0])
 	}
-	if m.attribute("opc-tenant") == "" {
-		return machine{}, errors.New("the machine's certificate names no tenancy (opc-tenant)")
+	if m.tenancy() == "" {
+		return machine{}, errors.New("the machine's certificate names no tenancy (opc-tenant, opc-identity)")
 	}
-	m.key = key{m.attribute("opc-tenant") + "/fed-x509-sha256/" + fingerprint(m.leaf), private}
+	if !private.PublicKey.Equal(m.leaf.PublicKey) {
+		return machine{}, errUnpaired
+	}
+	m.key = key{m.tenancy() + "/fed-x509-sha256/" + fingerprint(m.leaf), private}
 	return m, nil
+}
+
+// tenancy is the OCID of the machine's tenancy, which Oracle's authorities write
+// under one of two names.
+func (m machine) tenancy() string {
+	return cmp.Or(m.attribute("opc-tenant"), m.attribute("opc-identity"))
 }
 
 // attribute returns what the certificate's subject says under a name.
@@ -150,7 +170,7 @@ func (m machine) attribute(name string) string {
 
 // caller names the machine, with what rules of dynamic groups go by.
 func (m machine) caller() string {
-	return claims{Instance: m.attribute("opc-instance"), Compartment: m.attribute("opc-compartment"), Tenant: m.attribute("opc-tenant")}.caller()
+	return claims{Instance: m.attribute("opc-instance"), Compartment: m.attribute("opc-compartment"), Tenant: m.tenancy()}.caller()
 }
 
 // decodePEM returns what is in the blocks of a file.

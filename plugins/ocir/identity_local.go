@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
 	"regcred/shared/file"
+	"regcred/shared/jwt"
 	"regcred/shared/settings"
 )
 
@@ -33,10 +35,14 @@ const localLife = time.Hour
 // Fetch reads the files.
 func (s *profile) Fetch(context.Context, credential.Getter) (credential.Token, error) {
 	token, err := s.read()
-	if err != nil {
-		return credential.Token{}, &credential.Failure{Problem: s.String() + ": " + err.Error(), Permanent: true}
+	if err == nil {
+		return token, nil
 	}
-	return token, nil
+	failure := &credential.Failure{Problem: s.String() + ": " + err.Error(), Permanent: true}
+	if errors.Is(err, errSessionOver) {
+		failure.Advice = "oci session refresh --profile " + s.name + " makes another"
+	}
+	return credential.Token{}, failure
 }
 
 func (s *profile) read() (credential.Token, error) {
@@ -48,7 +54,7 @@ func (s *profile) read() (credential.Token, error) {
 	if !found {
 		return credential.Token{}, errors.New("no such profile in the file")
 	}
-	path := s.path(values["key_file"])
+	path := inHome(values["key_file"], s.home)
 	private, err := file.Read(path)
 	if err != nil {
 		return credential.Token{}, fmt.Errorf("key_file: %w: %s", err, path)
@@ -57,7 +63,7 @@ func (s *profile) read() (credential.Token, error) {
 	credential.NewSecret(passphrase) // which no message may repeat
 	secret := credential.NewSecret(string(private))
 	if path := values["security_token_file"]; path != "" && values["user"] == "" {
-		securityToken, err := file.ReadSecret(s.path(path))
+		securityToken, err := file.ReadSecret(inHome(path, s.home))
 		if err != nil {
 			return credential.Token{}, fmt.Errorf("security_token_file: %w", err)
 		}
@@ -77,31 +83,43 @@ func (s *profile) read() (credential.Token, error) {
 	return token, err
 }
 
-// path returns what a file of the profile names: ~ is the home of whoever runs
-// the plugin.
-func (s *profile) path(name string) string {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok && s.home != "" {
-		return filepath.Join(s.home, rest)
+// inHome returns what Oracle's files and variables name: ~ is the home of whoever
+// runs the plugin.
+func inHome(name, home string) string {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		return filepath.Join(home, rest)
 	}
 	return name
 }
 
-// parseProfile returns the values of a profile. A value goes to the end of its
-// line, whatever is in it.
+// parseProfile returns the values of a profile, and DEFAULT's for those that it
+// does not have. A value goes to the end of its line, whatever is in it.
 func parseProfile(text, name string) (values map[string]string, found bool) {
-	values = map[string]string{}
-	in := false
+	profiles := map[string]map[string]string{}
+	in := map[string]string{}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			in = line == "["+name+"]"
-			found = found || in
+		if rest, ok := strings.CutPrefix(line, "["); ok {
+			title, _, _ := strings.Cut(rest, "]")
+			if profiles[title] == nil {
+				profiles[title] = map[string]string{}
+			}
+			in = profiles[title]
 			continue
 		}
-		if key, value, ok := strings.Cut(line, "="); ok && in && !strings.HasPrefix(line, "#") {
-			values[strings.ToLower(strings.TrimSpace(key))] = strings.TrimSpace(value)
+		if key, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
+			in[strings.ToLower(strings.TrimSpace(key))] = strings.TrimSpace(value)
 		}
 	}
+	own, found := profiles[name]
+	values = map[string]string{}
+	maps.Copy(values, profiles["DEFAULT"])
+	if own["user"] != "" || own["security_token_file"] != "" {
+		// Who it is of is one or the other.
+		delete(values, "user")
+		delete(values, "security_token_file")
+	}
+	maps.Copy(values, own)
 	return values, found
 }
 
@@ -120,8 +138,17 @@ func localToken(securityToken string, private credential.Secret, passphrase stri
 	if err != nil {
 		return credential.Token{}, err
 	}
-	return newToken(securityToken, private, cloudhttp.Reply{})
+	token, err := newToken(securityToken, private, cloudhttp.Reply{})
+	if errors.Is(err, credential.ErrExpired) {
+		expired, _ := jwt.Expiry(securityToken)
+		err = fmt.Errorf("%w at %s; here it is %s", errSessionOver, expired.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+	}
+	return token, err
 }
+
+// errSessionOver is the error of a security token on the node that nobody has
+// replaced in time.
+var errSessionOver = errors.New("the security token expired")
 
 // resource is the resource principal of version 2.2, which variables describe:
 // each holds a value, or the absolute path of a file with it.

@@ -58,21 +58,27 @@ func newOracle(t *testing.T) *oracle {
 	o := &oracle{t: t, keys: map[string]*rsa.PublicKey{}, denied: map[string]bool{}}
 	o.region = `{"realmKey":"oc1","realmDomainComponent":"oraclecloud.com","regionKey":"IAD","regionIdentifier":"us-ashburn-1"}`
 	o.machine = testKey(t)
+	o.certify("opc-certtype:instance", "opc-compartment:ocid1.compartment.oc1..cccc", "opc-instance:"+testInstance, "opc-tenant:"+testTenancy)
+	return o
+}
+
+// certify gives the machine a certificate with units of its subject.
+func (o *oracle) certify(units ...string) {
+	o.t.Helper()
 	var names []pkix.AttributeTypeAndValue
-	for _, text := range []string{"opc-certtype:instance", "opc-compartment:ocid1.compartment.oc1..cccc", "opc-instance:" + testInstance, "opc-tenant:" + testTenancy} {
+	for _, text := range units {
 		names = append(names, pkix.AttributeTypeAndValue{Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: text})
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{ExtraNames: names}, NotAfter: time.Now().Add(time.Hour)}
 	var err error
 	if o.leaf, err = x509.CreateCertificate(rand.Reader, template, template, o.machine.Public(), o.machine); err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	leaf, err := x509.ParseCertificate(o.leaf)
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	o.keys[testTenancy+"/fed-x509-sha256/"+fingerprint(leaf)] = &o.machine.PublicKey
-	return o
 }
 
 var testKey = func() func(testing.TB) *rsa.PrivateKey {
@@ -262,6 +268,21 @@ func (o *oracle) count(beginning string) int {
 		}
 	}
 	return n
+}
+
+// plain replaces what is answered at a path by a text, for the first times that
+// it is asked for, or always if they are none.
+func (o *oracle) plain(path string, times int, text string) {
+	asked := 0
+	o.answer = func(r *http.Request) *http.Response {
+		if !strings.HasSuffix(r.URL.Path, path) {
+			return nil
+		}
+		if asked++; times > 0 && asked > times {
+			return nil
+		}
+		return o.response(200, text)
+	}
 }
 
 // memory is a Getter that keeps what it was given.

@@ -87,6 +87,10 @@ type Settings struct {
 	// MetadataURL is where version 2 of the instance metadata service is.
 	MetadataURL string `json:"metadataURL,omitempty"`
 
+	// FederationURL is where the machine's certificate is exchanged. Empty means
+	// the service of the node's region and realm.
+	FederationURL string `json:"federationURL,omitempty"`
+
 	// Logins are users' auth tokens, by the registry's host. They are handed out
 	// as they are, as the node's.
 	Logins map[string]Login `json:"logins,omitempty"`
@@ -129,11 +133,13 @@ func (s *Settings) Flags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&s.RealmDomains, "realm-domain", s.RealmDomains, "one more `domain` of a realm, which registries end in; repeatable")
 	fs.StringVar(&s.TokenPath, "token-path", s.TokenPath, "`path` at which registries give tokens")
 	fs.StringVar(&s.MetadataURL, "metadata-url", s.MetadataURL, "`URL` of version 2 of the instance metadata service")
+	fs.StringVar(&s.FederationURL, "federation-url", s.FederationURL, "`URL` of the federation service, which exchanges instances' certificates; empty: that of the node's region")
 	vendorVariables(fs)
 	settings.Env(fs, "oci-config", "OCI_CONFIG_FILE")
 	settings.Env(fs, "cluster-host", "KUBERNETES_SERVICE_HOST")
 	settings.Env(fs, "cluster-ca-file", "OCI_KUBERNETES_SERVICE_ACCOUNT_CERT_PATH")
 	settings.Env(fs, "metadata-url", "OCI_METADATA_BASE_URL")
+	settings.Env(fs, "federation-url", "OCI_SDK_AUTH_CLIENT_REGION_URL")
 }
 
 // Provider compiles the settings.
@@ -167,11 +173,17 @@ func (s *Settings) Provider(run plugin.Run) (credential.Provider, error) {
 func (s *Settings) compileNode(p *provider, getenv func(string) string) error {
 	switch strings.ToLower(s.AuthMethod) {
 	case instancePrincipal:
+		if s.FederationURL != "" {
+			var err error
+			if p.endpoints.federation, err = parseOrigin(s.FederationURL, "https", "http"); err != nil {
+				return fmt.Errorf("federationURL: %w", err)
+			}
+		}
 		region := regionInfo{p.endpoints}
 		p.node = principal{TokenSource: &instance{endpoints: p.endpoints, region: region}, node: &region, grant: grantGroup}
 	case userPrincipal:
 		home := cmp.Or(getenv("HOME"), getenv("USERPROFILE"), rootHome)
-		path := cmp.Or(s.OCIConfig, filepath.Join(home, ".oci", "config"))
+		path := inHome(cmp.Or(s.OCIConfig, "~/.oci/config"), home)
 		if !filepath.IsAbs(path) {
 			return fmt.Errorf("ociConfig: not an absolute path: %q", path)
 		}
@@ -209,10 +221,7 @@ func (s *Settings) compilePods(p *provider, _ func(string) string) error {
 		p.cluster = cluster{host, s.ClusterCAFile}
 	}
 	if s.IdentityDomain != "" {
-		address, err := parseURL(s.IdentityDomain, "https")
-		if err == nil && strings.Count(address, "/") > 2 {
-			err = errors.New("a path in it")
-		}
+		address, err := parseOrigin(s.IdentityDomain, "https")
 		if err != nil {
 			return fmt.Errorf("identityDomain: %w", err)
 		}
@@ -271,6 +280,15 @@ func (s *Settings) compileLogins(p *provider, _ func(string) string) error {
 		p.logins[r.Canonical()] = &file.Login{Plugin: "ocir", Host: r.Canonical(), Username: given.Username, PasswordFile: given.PasswordFile, Setting: field + ".passwordFile"}
 	}
 	return nil
+}
+
+// parseOrigin reads a URL without a path.
+func parseOrigin(text string, schemes ...string) (string, error) {
+	address, err := parseURL(text, schemes...)
+	if err == nil && strings.Count(address, "/") > 2 {
+		err = errors.New("a path in it")
+	}
+	return address, err
 }
 
 // parseURL reads a URL that a path is put after, without what would come between.

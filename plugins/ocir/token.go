@@ -1,6 +1,7 @@
 package ocir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func (s *registryToken) Fetch(ctx context.Context, getter credential.Getter) (cr
 
 func (s *registryToken) ask(ctx context.Context, principal credential.Token) (token credential.Token, refused bool, err error) {
 	key, err := keyOf(principal)
-	if err == nil {
+	if err == nil && s.principal.node == nil {
 		err = s.registry.check(placeOf(key.id))
 	}
 	if err != nil {
@@ -69,9 +70,11 @@ func readToken(reply cloudhttp.Reply) (credential.Token, error) {
 	if !reply.OK() {
 		return credential.Token{}, errRefused
 	}
+	// Either name will do, as of other registries' token services.
 	var answer struct {
-		Token     string            `json:"token"`
-		ExpiresIn cloudhttp.Seconds `json:"expires_in"`
+		Token       string            `json:"token"`
+		AccessToken string            `json:"access_token"`
+		ExpiresIn   cloudhttp.Seconds `json:"expires_in"`
 	}
 	if reply.Decode(&answer) != nil {
 		return credential.Token{}, cloudhttp.ErrUnreadable
@@ -80,7 +83,7 @@ func readToken(reply cloudhttp.Reply) (credential.Token, error) {
 	if answer.ExpiresIn > 0 {
 		life = answer.ExpiresIn.Duration()
 	}
-	return credential.NewToken(answer.Token, reply.Received.Add(life))
+	return credential.NewToken(cmp.Or(answer.Token, answer.AccessToken), reply.Received.Add(life))
 }
 
 // renew asks for another token with another key, as a dynamic group that was

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/json"
@@ -21,7 +22,7 @@ func vendorVariables(fs *pflag.FlagSet) {
 
 // checkProtocol refuses what would send a token in the clear.
 func checkProtocol(protocol string) error {
-	if protocol != "" && protocol != "https" {
+	if protocol != "" && !strings.EqualFold(protocol, "https") {
 		return fmt.Errorf("registry protocol (REGISTRY_PROTOCOL, registryProtocol): %.20q is not https, so tokens would travel in the clear", protocol)
 	}
 	return nil
@@ -56,11 +57,11 @@ func (s *Settings) DecodeForeign(data []byte) error {
 // toggle is a switch that can also be enabled or disabled, as the vendor has it.
 type toggle struct{ on *bool }
 
-// Set reads a boolean, enabled or disabled.
+// Set reads a boolean, enabled or disabled, in any case.
 func (t *toggle) Set(text string) error {
-	switch text {
+	switch state := strings.ToLower(text); state {
 	case "enabled", "disabled":
-		*t.on = text == "enabled"
+		*t.on = state == "enabled"
 		return nil
 	}
 	on, err := strconv.ParseBool(text)
