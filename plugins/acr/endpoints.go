@@ -50,10 +50,13 @@ func isUpdate(r cloudhttp.Reply) bool {
 
 // isAzure reports by its form whether a refusal is of Azure's metadata service:
 // it says what is wrong as OAuth does, and names itself in a header. Those of
-// other clouds, which are at the same address, do neither.
+// other clouds, which are at the same address, do neither. What it says while it
+// is being updated is not documented: others are never gone, and have a text
+// with what they do not find.
 func isAzure(r cloudhttp.Reply) bool {
 	_, ok := r.OAuthError()
-	return ok || strings.HasPrefix(r.Header.Get("Server"), "IMDS/")
+	return ok || strings.HasPrefix(r.Header.Get("Server"), "IMDS/") ||
+		r.Status == http.StatusGone || r.Status == http.StatusNotFound && len(r.Body) == 0
 }
 
 // arcDirectory is where the agent keeps its keys.

@@ -101,6 +101,11 @@ func TestWhatEntraRefuses(t *testing.T) {
 			client + " has no federated credential for service account prod/sa",
 			"add one with issuer https://issuer, subject system:serviceaccount:prod:sa and audience api://AzureADTokenExchange",
 			"entra at login.microsoftonline.com: status 401 AADSTS700213: No matching federated identity record found; correlation id " + loginID + "; as service account prod/sa as application " + client + " of tenant " + tenant + " for audience https://containerregistry.azure.net"},
+		"a pod nobody vouches for yet":  {asPod, says(401, "70025", "The client 'x' has no configured federated identity credentials."), true, client + " has no federated credential for service account prod/sa", "subject system:serviceaccount:prod:sa", "AADSTS70025"},
+		"a pod of a hidden issuer":      {asPod, says(400, "90061", "Request to External OIDC endpoint failed."), false, "Entra cannot read the keys of the issuer https://issuer", "https://issuer/.well-known/openid-configuration has to be reachable from the internet", "AADSTS90061"},
+		"a file of a hidden issuer":     {asFile, says(400, "50166", "Request to External OIDC endpoint failed."), false, "Entra cannot read the keys of the issuer of the token in /t", "reachable from the internet", "AADSTS50166"},
+		"a machine nobody vouches for":  {asManaged, says(401, "70025", "None."), true, "application " + client + " has no federated credential for the managed identity", "add one", "AADSTS70025"},
+		"a file nobody vouches for":     {asFile, says(401, "70025", "None."), true, "no federated credential for the token in /t", "add one", "AADSTS70025"},
 		"a pod's token for others":      {asPod, says(401, "700212", "No match."), true, "the pod's token is for another audience", "the kubelet's serviceAccountTokenAudience has to be that one; api://AzureADTokenExchange is usual", "AADSTS700212"},
 		"a pod's token of the past":     {asPod, says(401, "700024", "Not valid."), true, "the pod's token is not valid at Entra's time", "clocks of the node and of the API server", "AADSTS700024"},
 		"a machine nobody knows":        {asManaged, says(401, "700213", "No match."), true, "application " + client + " has no federated credential for the managed identity", "its issuer is the identity's tenant, its subject the identity's object id, its audience api://AzureADTokenExchange", ofApp + " by managed identity " + client2},
@@ -115,6 +120,7 @@ func TestWhatEntraRefuses(t *testing.T) {
 		"no consent":                    {asSecret, says(400, "7000229", "Missing service principal."), true, "application " + client + " has no service principal in tenant " + tenant, "an administrator of that tenant has to consent", "AADSTS7000229"},
 		"disabled":                      {asSecret, says(400, "7000112", "Disabled."), true, "is disabled", "enable it", "AADSTS7000112"},
 		"no such tenant":                {asSecret, says(400, "90002", "Not found."), true, "there is no tenant " + tenant + " in this cloud", "check the tenant and --cloud", "AADSTS90002"},
+		"a tenant of another cloud":     {asSecret, says(400, "900382", "Confidential Client is not supported in Cross Cloud request."), true, "tenant " + tenant + " or application " + client + " is of another cloud", "check --cloud", "AADSTS900382"},
 		"a policy":                      {asSecret, says(400, "53003", "Blocked."), true, "a Conditional Access policy", "let its addresses in", "AADSTS53003"},
 		"an audience of nobody":         {asSecret, says(400, "500011", "Not found."), true, "the audience is not known in the tenant", "check --audience", "AADSTS500011"},
 		"a code of no fame":             {asSecret, says(400, "12345", "Something."), true, "Entra refuses the application", "look the code up", "AADSTS12345: Something"},
@@ -178,6 +184,9 @@ func TestWhatAMachineRefuses(t *testing.T) {
 		"an audience of nobody":  {named, says(400, "AADSTS500011: The resource principal was not found"), true, "the audience is not known", "check --audience", "AADSTS500011"},
 		"being updated":          {system, answered(stageMetadata, imdsHost, 410, "", "Server", "IMDS/150.870.65.1036"), false, "is being updated", "after a pause", "status 410"},
 		"not there yet":          {system, answered(stageMetadata, imdsHost, 404, `{ "error": "Not found" }`), false, "is being updated", "after a pause", "status 404 Not found"},
+		"without a word":         {system, answered(stageMetadata, imdsHost, 410, ""), false, "is being updated", "after a pause", "status 410"},
+		"not there, not a word":  {system, answered(stageMetadata, imdsHost, 404, ""), false, "is being updated", "after a pause", "status 404"},
+		"no such identity there": {named, says(404, "Identity not found"), true, "managed identity " + client + " is not assigned to this machine", "assign it, or correct its id", "status 404 invalid_request: Identity not found"},
 		"denied":                 {system, answered(stageMetadata, imdsHost, 403, "", "Server", "IMDS/150.870.65.1036"), true, "something denies this process Azure's metadata service", "network policies and proxies", "status 403"},
 		"throttled":              {system, answered(stageMetadata, imdsHost, 429, "", "Retry-After", "7"), false, "Azure's metadata service throttles requests", "after a pause", "status 429"},
 		"on AWS":                 {system, answered(stageMetadata, imdsHost, 404, `<?xml version="1.0"?><html>`, "Server", "EC2ws", "Content-Type", "text/html"), true, notAzures, elsewhere, `status 404: Server: EC2ws; as`},
@@ -218,13 +227,14 @@ func TestTheMetadataServiceIsWaitedFor(t *testing.T) {
 		reply cloudhttp.Reply
 		again bool
 	}{
-		"being updated":  {answered("", imdsHost, 410, "", "Server", "IMDS/150.870.65.1036"), true},
-		"not there yet":  {answered("", imdsHost, 404, `{ "error": "Not found" }`), true},
-		"no identity":    {answered("", imdsHost, 400, `{"error":"invalid_request","error_description":"Identity not found"}`, "Server", "IMDS/1"), false},
-		"of Amazon":      {answered("", imdsHost, 404, `<?xml version="1.0"?><html>`, "Server", "EC2ws"), false},
-		"of Google":      {answered("", imdsHost, 404, `<!DOCTYPE html>`, "Metadata-Flavor", "Google"), false},
-		"of IBM":         {answered("", imdsHost, 404, `{"errors":[{"code":"not_found","message":"no"}]}`), false},
-		"gone elsewhere": {answered("", imdsHost, 410, ``), false},
+		"being updated": {answered("", imdsHost, 410, "", "Server", "IMDS/150.870.65.1036"), true},
+		"not there yet": {answered("", imdsHost, 404, `{ "error": "Not found" }`), true},
+		"no identity":   {answered("", imdsHost, 400, `{"error":"invalid_request","error_description":"Identity not found"}`, "Server", "IMDS/1"), false},
+		"of Amazon":     {answered("", imdsHost, 404, `<?xml version="1.0"?><html>`, "Server", "EC2ws"), false},
+		"of Google":     {answered("", imdsHost, 404, `<!DOCTYPE html>`, "Metadata-Flavor", "Google"), false},
+		"of IBM":        {answered("", imdsHost, 404, `{"errors":[{"code":"not_found","message":"no"}]}`), false},
+		"gone":          {answered("", imdsHost, 410, ``), true},
+		"not there":     {answered("", imdsHost, 404, ``), true},
 	} {
 		if patience.Again(tc.reply) != tc.again {
 			t.Errorf("%s: want %t", name, tc.again)
