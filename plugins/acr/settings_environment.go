@@ -16,6 +16,9 @@ import (
 // one, as for all of Microsoft's tools.
 const environmentVariable = "AZURE_ENVIRONMENT_FILEPATH"
 
+// notAvailable is what Microsoft's tools write for what a cloud does not have.
+const notAvailable = "N/A"
+
 // readEnvironment returns the cloud that a file describes.
 func readEnvironment(path string) (cloud, error) {
 	text, err := file.Read(path)
@@ -37,8 +40,8 @@ func parseEnvironment(text []byte) (cloud, error) {
 		return cloud{}, errors.New("not the JSON of an environment")
 	}
 	c := cloud{name: stackCloud}
-	if fields.ContainerRegistryDNSSuffix != "" {
-		if c.registries, err = parseSuffix(fields.ContainerRegistryDNSSuffix); err != nil {
+	if suffix := fields.ContainerRegistryDNSSuffix; suffix != "" && suffix != notAvailable {
+		if c.registries, err = parseSuffix(suffix); err != nil {
 			return cloud{}, fmt.Errorf("containerRegistryDNSSuffix: %w", err)
 		}
 	}

@@ -17,6 +17,10 @@ func TestEnvironmentFile(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
+	// Microsoft's own tools write N/A for what a cloud has not.
+	if got, err := parseEnvironment([]byte(`{"activeDirectoryEndpoint":"https://login.my.cloud","containerRegistryDNSSuffix":"N/A"}`)); err != nil || got.registries != "" || got.authority != "login.my.cloud" {
+		t.Errorf("without registries: got %+v, %v", got, err)
+	}
 	for text, want := range map[string]string{
 		"{":                                      "not the JSON of an environment",
 		`{"containerRegistryDNSSuffix":[5]}`:     "not the JSON of an environment",
