@@ -275,6 +275,7 @@ func TestWhatARegistryRefuses(t *testing.T) {
 		"another right":                   {asMachine, says(403, "DENIED", "requested access to the resource is denied"), true, "the identity may not pull", role, "status 403 DENIED"},
 		"nothing said":                    {asMachine, answered(stageExchange, registryHost, 401, ""), true, "the identity may not pull", role, "status 401; as"},
 		"another tenant":                  {asSecret, says(401, "UNAUTHORIZED", "Application not registered with AAD"), true, "does not know the identity's tenant", "is the registry of another tenant? " + elsewhere, "Application not registered with AAD"},
+		"another audience":                {asSecret, says(401, "UNAUTHORIZED", "ARM audience tokens are disabled for tenant's registry"), true, "the registry does not take tokens for this audience", "check --audience: registries take https://containerregistry.azure.net", "ARM audience"},
 		"another tenant, by name":         {asSecret, says(401, "UNAUTHORIZED", "the token is not of tenant x"), true, "does not know the identity's tenant", elsewhere, "not of tenant x"},
 		"another tenant than a machine's": {asMachine, says(401, "UNAUTHORIZED", "Application not registered with AAD"), true, "does not know the identity's tenant", noTenants + ": pull as an application of the registry's tenant that it vouches for (--credential=federated-managed-identity)", "status 401"},
 		"another tenant than Arc's":       {asArc, says(401, "UNAUTHORIZED", "wrong tenant"), true, "does not know the identity's tenant", noTenants, "status 401"},

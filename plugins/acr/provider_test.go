@@ -111,7 +111,7 @@ func TestWhoGetsWhat(t *testing.T) {
 	const (
 		noIdentity = "service account prod/sa names no identity to pull with: annotate it with kubernetes.azure.com/acr-client-id and kubernetes.azure.com/acr-tenant-id and list those annotations in the kubelet's tokenAttributes, or let pods of its namespace pull as the node with --node-fallback=kube-system,prod"
 		noBinding  = "service account prod/sa names no identity to pull with: annotate it with kubernetes.azure.com/acr-client-id and list that annotation in the kubelet's tokenAttributes, set --ib-default-client-id, or let"
-		otherCloud = "registry of cloud AzureUSGovernmentCloud, while the node is taken to be of AzurePublicCloud, since nothing says: name its cloud with --cloud, or give the registry an identity of its own under registries, with cloud AzureUSGovernmentCloud"
+		otherCloud = "registry of cloud AzureUSGovernmentCloud, while the node's is taken to be AzurePublicCloud, since nothing names it: set --cloud, or give the registry an identity of its own under registries, with cloud AzureUSGovernmentCloud"
 	)
 	for name, tc := range map[string]struct {
 		args        []string
