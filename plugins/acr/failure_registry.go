@@ -40,6 +40,9 @@ func (s *refreshToken) diagnose(r cloudhttp.Reply, said cloudhttp.Said, shown cr
 	case denied:
 		d.Problem = "the identity may not pull " + what
 		d.Advice = s.roleAdvice(shown)
+		if r.Status == http.StatusForbidden && text == "" {
+			d.Advice += "; or let the node's address in, if the registry has network rules"
+		}
 	case r.Status == http.StatusNotFound:
 		d.Problem = "there is no such registry, or it knows no such exchange"
 		d.Advice = "check the image's host"
