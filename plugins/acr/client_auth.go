@@ -118,6 +118,8 @@ func (a tokenFileAuth) diagnose(code, _ string) (cloudhttp.Diagnosis, bool) {
 		return diagnosis("the token in "+a.file+" has expired, or is not yet valid", "see what writes the file, and check the node's clock")
 	case "AADSTS90061", "AADSTS50166":
 		return hiddenIssuer("the issuer of the token in "+a.file, "its ")
+	case "AADSTS50013":
+		return diagnosis("the token in "+a.file+" is not signed with a key of its issuer", "the issuer's "+discovery+" has to lead to the keys of what writes the file")
 	}
 	return cloudhttp.Diagnosis{}, false
 }
@@ -149,6 +151,8 @@ func (a podAuth) diagnose(code, client string) (cloudhttp.Diagnosis, bool) {
 		return diagnosis("the pod's token is not valid at Entra's time", "check the clocks of the node and of the API server")
 	case "AADSTS90061", "AADSTS50166":
 		return hiddenIssuer("the issuer "+a.pod.Issuer, strings.TrimSuffix(a.pod.Issuer, "/")+"/")
+	case "AADSTS50013":
+		return diagnosis("the pod's token is not signed with a key of its issuer, "+a.pod.Issuer, strings.TrimSuffix(a.pod.Issuer, "/")+"/"+discovery+" has to lead to the keys of this cluster")
 	}
 	return cloudhttp.Diagnosis{}, false
 }
@@ -173,12 +177,15 @@ func (a managedAuth) diagnose(code, client string) (cloudhttp.Diagnosis, bool) {
 	return cloudhttp.Diagnosis{}, false
 }
 
+// discovery is where an issuer has the way to its keys.
+const discovery = ".well-known/openid-configuration"
+
 // hiddenIssuer is about keys that Entra reads where the issuer of a token has
 // them, and did not get: the issuer's fault for good, or for a moment.
 func hiddenIssuer(issuer, its string) (cloudhttp.Diagnosis, bool) {
 	return cloudhttp.Diagnosis{
 		Problem: "Entra cannot read the keys of " + issuer,
-		Advice:  its + ".well-known/openid-configuration has to be reachable from the internet",
+		Advice:  its + discovery + " has to be reachable from the internet",
 	}, true
 }
 
