@@ -1,11 +1,12 @@
 package acr
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-
-	"sigs.k8s.io/json"
+	"slices"
 
 	"regcred/shared/file"
 	"regcred/shared/image"
@@ -29,14 +30,15 @@ func readEnvironment(path string) (cloud, error) {
 }
 
 // parseEnvironment reads where registries and Entra are. The audiences in the
-// file are of other services.
+// file are of other services. What it leaves out is that of the known cloud
+// whose Entra it is, since that one's tokens are meant for it.
 func parseEnvironment(text []byte) (cloud, error) {
 	var fields struct {
 		ActiveDirectoryEndpoint    string `json:"activeDirectoryEndpoint"`
 		ContainerRegistryDNSSuffix string `json:"containerRegistryDNSSuffix"`
 	}
 	data, err := settings.ToJSON(text)
-	if err != nil || json.UnmarshalCaseSensitivePreserveInts(data, &fields) != nil {
+	if err != nil || json.Unmarshal(data, &fields) != nil {
 		return cloud{}, errors.New("not the JSON of an environment")
 	}
 	c := cloud{name: stackCloud}
@@ -48,6 +50,9 @@ func parseEnvironment(text []byte) (cloud, error) {
 	if fields.ActiveDirectoryEndpoint != "" {
 		if c.authority, err = parseAuthority(fields.ActiveDirectoryEndpoint); err != nil {
 			return cloud{}, fmt.Errorf("activeDirectoryEndpoint: %w", err)
+		}
+		if i := slices.IndexFunc(clouds, func(known cloud) bool { return known.authority == c.authority }); i >= 0 {
+			c.registries, c.assertionAudience = cmp.Or(c.registries, clouds[i].registries), clouds[i].assertionAudience
 		}
 	}
 	return c, nil
