@@ -77,6 +77,12 @@ func TestAzureStack(t *testing.T) {
 	if _, err := ask(t, c, "a.azurecr.cn/app", nil, nil); err == nil || compiled(c).node.cloud.assertionAudience != "api://AzureADTokenExchange" {
 		t.Errorf("a registry of another cloud: %v; audience %q", err, compiled(c).node.cloud.assertionAudience)
 	}
+	// It is that cloud by its own name too.
+	config := write(t, "config.yaml", head+"registries: {own.azurecr.io: {cloud: AzurePublicCloud, credential: managed-identity, clientID: "+client2+"}}\n")
+	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, append(secret, "--cloud=AzureStackCloud", "--config="+config)...)
+	if source, err := ask(t, c, "own.azurecr.io/app", nil, nil); err != nil || describe(source) != exchanged("own.azurecr.io", tenant, imds("managed identity "+client2)) {
+		t.Errorf("by its own name: got %v, %v", describe(source), err)
+	}
 	// It may be a cloud that has a name of its own elsewhere.
 	file = write(t, "env.json", `{"containerRegistryDNSSuffix":"azurecr.eaglex.ic.gov"}`)
 	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, "--cloud=AzureStackCloud")
