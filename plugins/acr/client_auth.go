@@ -171,6 +171,8 @@ func (a managedAuth) diagnose(code, client string) (cloudhttp.Diagnosis, bool) {
 	switch code {
 	case "AADSTS700212", "AADSTS700213", "AADSTS700211", "AADSTS70021", "AADSTS70025":
 		return diagnosis("application "+client+" has no federated credential for the managed identity", "add one: its issuer is the identity's tenant, its subject the identity's object id, its audience "+a.source.audience)
+	case "AADSTS700236":
+		return diagnosis("the managed identity cannot vouch for application "+client, "it has to be of the tenant that the application was registered in")
 	case "AADSTS700024":
 		return diagnosis("the managed identity's token is not valid at Entra's time", "check the node's clock")
 	}
