@@ -44,8 +44,10 @@ var patience = cloudhttp.Patience{
 	Again: func(r cloudhttp.Reply) bool { return isUpdate(r) && isAzure(r) },
 }
 
+// isUpdate reports whether the service itself is not there, and not what it was
+// asked for.
 func isUpdate(r cloudhttp.Reply) bool {
-	return r.Status == http.StatusNotFound || r.Status == http.StatusGone
+	return (r.Status == http.StatusNotFound || r.Status == http.StatusGone) && !isUnassigned(readSaid(r))
 }
 
 // isAzure reports by its form whether a refusal is of Azure's metadata service:

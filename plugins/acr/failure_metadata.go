@@ -21,7 +21,7 @@ func (s *managedIdentity) service() service {
 		identity: s.identity(),
 		audience: s.audience,
 		diagnose: func(r cloudhttp.Reply, said cloudhttp.Said) cloudhttp.Diagnosis {
-			if isUpdate(r) && !isUnassigned(said) {
+			if isUpdate(r) {
 				return cloudhttp.Diagnosis{Problem: "Azure's metadata service is being updated", Advice: "the next attempt is made after a pause"}
 			}
 			return s.selector.diagnose(r, said)

@@ -233,6 +233,7 @@ func TestTheMetadataServiceIsWaitedFor(t *testing.T) {
 		"being updated": {answered("", imdsHost, 410, "", "Server", "IMDS/150.870.65.1036"), true},
 		"not there yet": {answered("", imdsHost, 404, `{ "error": "Not found" }`), true},
 		"no identity":   {answered("", imdsHost, 400, `{"error":"invalid_request","error_description":"Identity not found"}`, "Server", "IMDS/1"), false},
+		"no such one":   {answered("", imdsHost, 404, `{"error":"invalid_request","error_description":"Identity not found"}`), false},
 		"of Amazon":     {answered("", imdsHost, 404, `<?xml version="1.0"?><html>`, "Server", "EC2ws"), false},
 		"of Google":     {answered("", imdsHost, 404, `<!DOCTYPE html>`, "Metadata-Flavor", "Google"), false},
 		"of IBM":        {answered("", imdsHost, 404, `{"errors":[{"code":"not_found","message":"no"}]}`), false},
