@@ -35,7 +35,7 @@ func TestAPodThatAzureRefusesGetsNothing(t *testing.T) {
 		says    []string
 	}{
 		{"no federated credential", serviceAccount("shop", "web", annotated...), false, calls{"entra GrantToken": 1},
-			[]string{"entra", "AADSTS700211", "shop/web", azureAppID, "system:serviceaccount:shop:web"}},
+			[]string{"entra", "AADSTS70025", "shop/web", azureAppID, "system:serviceaccount:shop:web"}},
 		{"no role", serviceAccount("shop", "web", annotated...), true, calls{"entra GrantToken": 1, "acr Exchange": 1},
 			[]string{"exchange", "401", "shop/web", azureAppID, "AcrPull", "Container Registry Repository Reader"}},
 		{"no annotations", serviceAccount("shop", "web"), true, calls{}, []string{"shop/web", azure.ClientAnnotation}},

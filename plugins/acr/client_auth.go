@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"regcred/shared/cloudhttp"
 	"regcred/shared/credential"
@@ -111,10 +112,14 @@ func (a tokenFileAuth) diagnose(code, _ string) (cloudhttp.Diagnosis, bool) {
 	switch code {
 	case "AADSTS700212":
 		return diagnosis("the token in "+a.file+" is for another audience than the application's federated credential names", cmp.Or(a.audience, "that of the cloud")+" is usual; see what writes the file")
-	case "AADSTS700213", "AADSTS700211", "AADSTS70021":
+	case "AADSTS700213", "AADSTS700211", "AADSTS70021", "AADSTS70025":
 		return diagnosis("the application has no federated credential for the token in "+a.file, "add one with the token's issuer, subject and audience")
 	case "AADSTS700024":
 		return diagnosis("the token in "+a.file+" has expired, or is not yet valid", "see what writes the file, and check the node's clock")
+	case "AADSTS90061", "AADSTS50166":
+		return hiddenIssuer("the issuer of the token in "+a.file, "its ")
+	case "AADSTS50013":
+		return diagnosis("the token in "+a.file+" is not signed with a key of its issuer", "the issuer's "+discovery+" has to lead to the keys of what writes the file")
 	}
 	return cloudhttp.Diagnosis{}, false
 }
@@ -140,10 +145,14 @@ func (a podAuth) diagnose(code, client string) (cloudhttp.Diagnosis, bool) {
 	switch code {
 	case "AADSTS700212":
 		return diagnosis("the pod's token is for another audience than the federated credential of "+client+" names", "the kubelet's serviceAccountTokenAudience has to be that one; "+cmp.Or(a.audience, "that of the cloud")+" is usual")
-	case "AADSTS700213", "AADSTS700211", "AADSTS70021":
+	case "AADSTS700213", "AADSTS700211", "AADSTS70021", "AADSTS70025":
 		return diagnosis(client+" has no federated credential for "+a.pod.String(), fmt.Sprintf("add one with issuer %s, subject %s and audience %s", a.pod.Issuer, a.pod.Subject, cmp.Or(a.audience, "the kubelet's serviceAccountTokenAudience")))
 	case "AADSTS700024":
 		return diagnosis("the pod's token is not valid at Entra's time", "check the clocks of the node and of the API server")
+	case "AADSTS90061", "AADSTS50166":
+		return hiddenIssuer("the issuer "+a.pod.Issuer, strings.TrimSuffix(a.pod.Issuer, "/")+"/")
+	case "AADSTS50013":
+		return diagnosis("the pod's token is not signed with a key of its issuer, "+a.pod.Issuer, strings.TrimSuffix(a.pod.Issuer, "/")+"/"+discovery+" has to lead to the keys of this cluster")
 	}
 	return cloudhttp.Diagnosis{}, false
 }
@@ -160,12 +169,26 @@ func (a managedAuth) as(application string) string {
 
 func (a managedAuth) diagnose(code, client string) (cloudhttp.Diagnosis, bool) {
 	switch code {
-	case "AADSTS700212", "AADSTS700213", "AADSTS700211", "AADSTS70021":
+	case "AADSTS700212", "AADSTS700213", "AADSTS700211", "AADSTS70021", "AADSTS70025":
 		return diagnosis("application "+client+" has no federated credential for the managed identity", "add one: its issuer is the identity's tenant, its subject the identity's object id, its audience "+a.source.audience)
+	case "AADSTS700236":
+		return diagnosis("the managed identity cannot vouch for application "+client, "it has to be of the tenant that the application was registered in")
 	case "AADSTS700024":
 		return diagnosis("the managed identity's token is not valid at Entra's time", "check the node's clock")
 	}
 	return cloudhttp.Diagnosis{}, false
+}
+
+// discovery is where an issuer has the way to its keys.
+const discovery = ".well-known/openid-configuration"
+
+// hiddenIssuer is about keys that Entra reads where the issuer of a token has
+// them, and did not get: the issuer's fault for good, or for a moment.
+func hiddenIssuer(issuer, its string) (cloudhttp.Diagnosis, bool) {
+	return cloudhttp.Diagnosis{
+		Problem: "Entra cannot read the keys of " + issuer,
+		Advice:  its + discovery + " has to be reachable from the internet",
+	}, true
 }
 
 func diagnosis(problem, advice string) (cloudhttp.Diagnosis, bool) {

@@ -40,6 +40,12 @@ var clouds = []cloud{
 	{"Delos", []string{"AzureGermanyCloud", "DelosCloud"}, "azurecr.sovcloud-azure.de", "login.sovcloud-identity.de", ""},
 }
 
+// is reports whether a cloud is the other one, be it by another name: an Azure
+// Stack may be described as a known cloud.
+func (c cloud) is(other cloud) bool {
+	return c.name == other.name || c.registries == other.registries && c.authority == other.authority
+}
+
 // errAuthority is the error of a cloud whose Entra is not known.
 func (c cloud) errAuthority() error {
 	return fmt.Errorf("the authority of cloud %s is not known: set --authority", c.name)

@@ -44,16 +44,21 @@ var patience = cloudhttp.Patience{
 	Again: func(r cloudhttp.Reply) bool { return isUpdate(r) && isAzure(r) },
 }
 
+// isUpdate reports whether the service itself is not there, and not what it was
+// asked for.
 func isUpdate(r cloudhttp.Reply) bool {
-	return r.Status == http.StatusNotFound || r.Status == http.StatusGone
+	return (r.Status == http.StatusNotFound || r.Status == http.StatusGone) && !isUnassigned(readSaid(r))
 }
 
 // isAzure reports by its form whether a refusal is of Azure's metadata service:
 // it says what is wrong as OAuth does, and names itself in a header. Those of
-// other clouds, which are at the same address, do neither.
+// other clouds, which are at the same address, do neither. What it says while it
+// is being updated is not documented: others are never gone, and have a text
+// with what they do not find.
 func isAzure(r cloudhttp.Reply) bool {
 	_, ok := r.OAuthError()
-	return ok || strings.HasPrefix(r.Header.Get("Server"), "IMDS/")
+	return ok || strings.HasPrefix(r.Header.Get("Server"), "IMDS/") ||
+		r.Status == http.StatusGone || r.Status == http.StatusNotFound && len(r.Body) == 0
 }
 
 // arcDirectory is where the agent keeps its keys.

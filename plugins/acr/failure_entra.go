@@ -40,6 +40,8 @@ func (s *application) diagnose(said cloudhttp.Said) cloudhttp.Diagnosis {
 		d, _ = diagnosis("application "+s.client+" is disabled", "enable it")
 	case "AADSTS90002", "AADSTS900021", "AADSTS900023":
 		d, _ = diagnosis("there is no tenant "+s.tenant+" in this cloud", "check the tenant and --cloud")
+	case "AADSTS90038", "AADSTS900382":
+		d, _ = diagnosis("tenant "+s.tenant+" or application "+s.client+" is of another cloud", "check --cloud, and the tenant")
 	case "AADSTS53003":
 		d, _ = diagnosis("a Conditional Access policy for workload identities blocks this node", "let its addresses in")
 	case "AADSTS500011", "AADSTS50001":

@@ -55,7 +55,7 @@ func (s *arcIdentity) service() service {
 func (s selector) diagnose(r cloudhttp.Reply, said cloudhttp.Said) cloudhttp.Diagnosis {
 	d := cloudhttp.Diagnosis{Problem: "the machine refuses to answer", Permanent: true}
 	text := strings.ToLower(said.Code + " " + said.Text)
-	unknown := strings.Contains(text, "identity not found")
+	unknown := isUnassigned(said)
 	switch {
 	case r.Status == http.StatusForbidden:
 		d.Problem = "something denies this process Azure's metadata service"
@@ -75,6 +75,11 @@ func (s selector) diagnose(r cloudhttp.Reply, said cloudhttp.Said) cloudhttp.Dia
 		d.Advice = "check the identity's id and --audience"
 	}
 	return d
+}
+
+// isUnassigned reports whether the machine says that it has no such identity.
+func isUnassigned(said cloudhttp.Said) bool {
+	return strings.Contains(strings.ToLower(said.Text), "identity not found")
 }
 
 // errIssuer is the failure of a machine whose cloud is not the one that would

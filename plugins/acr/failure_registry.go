@@ -31,12 +31,18 @@ func (s *refreshToken) diagnose(r cloudhttp.Reply, said cloudhttp.Said, shown cr
 	case denied && namesNetwork(text):
 		d.Problem = "the registry's network rules do not let this node in"
 		d.Advice = "allow the node's outgoing address there, or use a private endpoint"
+	case denied && strings.Contains(text, "audience"):
+		d.Problem = "the registry does not take tokens for this audience"
+		d.Advice = "check --audience: registries take " + defaultAudience
 	case denied && namesTenant(text):
 		d.Problem = "the registry does not know the identity's tenant, or the identity in it"
 		d.Advice = "is the registry of another tenant? " + s.entra.elsewhere(s.server)
 	case denied:
 		d.Problem = "the identity may not pull " + what
 		d.Advice = s.roleAdvice(shown)
+		if r.Status == http.StatusForbidden && text == "" {
+			d.Advice += "; or let the node's address in, if the registry has network rules"
+		}
 	case r.Status == http.StatusNotFound:
 		d.Problem = "there is no such registry, or it knows no such exchange"
 		d.Advice = "check the image's host"

@@ -93,6 +93,8 @@ func (n nodeIdentity) serves(server loginServer) error {
 		return nil
 	case n.undescribed:
 		return fmt.Errorf("registry of cloud %s, while the node's is %s, which nothing describes: name the node's with --cloud, or the file that describes it in %s", server.cloud, n.cloud.name, environmentVariable)
+	case n.Cloud == "":
+		return fmt.Errorf("registry of cloud %s, while the node's is taken to be %s, since nothing names it: set --cloud, or give the registry an identity of its own under registries, with cloud %s", server.cloud, n.cloud.name, server.cloud)
 	default:
 		return fmt.Errorf("registry of cloud %s, while the identity is of %s: give it an identity of its own under registries, with cloud %s", server.cloud, n.cloud.name, server.cloud)
 	}

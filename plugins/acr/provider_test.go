@@ -111,7 +111,7 @@ func TestWhoGetsWhat(t *testing.T) {
 	const (
 		noIdentity = "service account prod/sa names no identity to pull with: annotate it with kubernetes.azure.com/acr-client-id and kubernetes.azure.com/acr-tenant-id and list those annotations in the kubelet's tokenAttributes, or let pods of its namespace pull as the node with --node-fallback=kube-system,prod"
 		noBinding  = "service account prod/sa names no identity to pull with: annotate it with kubernetes.azure.com/acr-client-id and list that annotation in the kubelet's tokenAttributes, set --ib-default-client-id, or let"
-		otherCloud = "registry of cloud AzureUSGovernmentCloud, while the identity is of AzurePublicCloud: give it an identity of its own under registries, with cloud AzureUSGovernmentCloud"
+		otherCloud = "registry of cloud AzureUSGovernmentCloud, while the node's is taken to be AzurePublicCloud, since nothing names it: set --cloud, or give the registry an identity of its own under registries, with cloud AzureUSGovernmentCloud"
 	)
 	for name, tc := range map[string]struct {
 		args        []string
@@ -153,6 +153,7 @@ func TestWhoGetsWhat(t *testing.T) {
 		"and for pods if that is allowed":              {args: fallback, image: "plain.azurecr.io/app", pod: true, want: password + "io"},
 		"a pod in the registry's cloud":                {args: plain, image: "china.azurecr.cn/app", pod: true, annotations: both, want: exchanged("china.azurecr.cn", tenant, entra("login.chinacloudapi.cn", "service account prod/sa as application "+client+" of tenant "+tenant))},
 		"where the node's tenant is not":               {args: tenanted, image: "china.azurecr.cn/app", pod: true, annotations: one, wantErr: "acr-tenant-id too"},
+		"a token stays in the cloud that is named":     {args: []string{"--cloud=AzurePublicCloud"}, image: "a.azurecr.us/app", wantErr: "registry of cloud AzureUSGovernmentCloud, while the identity is of AzurePublicCloud: give it an identity of its own under registries, with cloud AzureUSGovernmentCloud"},
 		"a pod's token stays in its cloud":             {image: "a.azurecr.us/app", pod: true, annotations: both, wantErr: "service account prod/sa: " + otherCloud},
 		"which a password does not change":             {args: plain, image: "plain.azurecr.us/app", pod: true, annotations: both, wantErr: otherCloud},
 		"a bound pod":                                  {args: bound, pod: true, annotations: both, want: bound2(client, tenant)},

@@ -1,11 +1,12 @@
 package acr
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-
-	"sigs.k8s.io/json"
+	"slices"
 
 	"regcred/shared/file"
 	"regcred/shared/image"
@@ -15,6 +16,9 @@ import (
 // environmentVariable names the file that describes a cloud which is no known
 // one, as for all of Microsoft's tools.
 const environmentVariable = "AZURE_ENVIRONMENT_FILEPATH"
+
+// notAvailable is what Microsoft's tools write for what a cloud does not have.
+const notAvailable = "N/A"
 
 // readEnvironment returns the cloud that a file describes.
 func readEnvironment(path string) (cloud, error) {
@@ -26,25 +30,29 @@ func readEnvironment(path string) (cloud, error) {
 }
 
 // parseEnvironment reads where registries and Entra are. The audiences in the
-// file are of other services.
+// file are of other services. What it leaves out is that of the known cloud
+// whose Entra it is, since that one's tokens are meant for it.
 func parseEnvironment(text []byte) (cloud, error) {
 	var fields struct {
 		ActiveDirectoryEndpoint    string `json:"activeDirectoryEndpoint"`
 		ContainerRegistryDNSSuffix string `json:"containerRegistryDNSSuffix"`
 	}
 	data, err := settings.ToJSON(text)
-	if err != nil || json.UnmarshalCaseSensitivePreserveInts(data, &fields) != nil {
+	if err != nil || json.Unmarshal(data, &fields) != nil {
 		return cloud{}, errors.New("not the JSON of an environment")
 	}
 	c := cloud{name: stackCloud}
-	if fields.ContainerRegistryDNSSuffix != "" {
-		if c.registries, err = parseSuffix(fields.ContainerRegistryDNSSuffix); err != nil {
+	if suffix := fields.ContainerRegistryDNSSuffix; suffix != "" && suffix != notAvailable {
+		if c.registries, err = parseSuffix(suffix); err != nil {
 			return cloud{}, fmt.Errorf("containerRegistryDNSSuffix: %w", err)
 		}
 	}
 	if fields.ActiveDirectoryEndpoint != "" {
 		if c.authority, err = parseAuthority(fields.ActiveDirectoryEndpoint); err != nil {
 			return cloud{}, fmt.Errorf("activeDirectoryEndpoint: %w", err)
+		}
+		if i := slices.IndexFunc(clouds, func(known cloud) bool { return known.authority == c.authority }); i >= 0 {
+			c.registries, c.assertionAudience = cmp.Or(c.registries, clouds[i].registries), clouds[i].assertionAudience
 		}
 	}
 	return c, nil

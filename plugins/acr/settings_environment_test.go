@@ -12,10 +12,14 @@ import (
 func TestEnvironmentFile(t *testing.T) {
 	const text = `{"name":"AzureStackCloud","activeDirectoryEndpoint":"https://Login.my.cloud/","containerRegistryDNSSuffix":"azurecr.my.cloud",
 		"resourceManagerEndpoint":"https://management.my.cloud/","tokenAudience":"https://management.my.cloud/"}`
-	for name, text := range map[string]string{"plain": text, "with a mark": "\xef\xbb\xbf" + text, "with a dot": strings.Replace(text, "azurecr.my", ".AzureCR.my", 1)} {
+	for name, text := range map[string]string{"plain": text, "with a mark": "\xef\xbb\xbf" + text, "with a dot": strings.Replace(text, "azurecr.my", ".AzureCR.my", 1), "in capitals": strings.Replace(text, "activeDirectoryEndpoint", "ACTIVEDIRECTORYENDPOINT", 1)} {
 		if got, err := parseEnvironment([]byte(text)); err != nil || got.name != stackCloud || got.authority != "login.my.cloud" || got.registries != "azurecr.my.cloud" {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
+	}
+	// Microsoft's own tools write N/A for what a cloud has not.
+	if got, err := parseEnvironment([]byte(`{"activeDirectoryEndpoint":"https://login.my.cloud","containerRegistryDNSSuffix":"N/A"}`)); err != nil || got.registries != "" || got.authority != "login.my.cloud" {
+		t.Errorf("without registries: got %+v, %v", got, err)
 	}
 	for text, want := range map[string]string{
 		"{":                                      "not the JSON of an environment",
@@ -61,6 +65,23 @@ func TestAzureStack(t *testing.T) {
 	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, "--cloud=AzureStackCloud")
 	if source, err := ask(t, c, "a.azurecr.my.cloud/app", nil, nil); err != nil || source.Source != nil {
 		t.Errorf("without login servers: got %v, %v", source, err)
+	}
+	// If its Entra is that of a known cloud, so are its login servers, and what
+	// its federated credentials are for.
+	file = write(t, "env.json", `{"activeDirectoryEndpoint":"https://login.microsoftonline.com/","containerRegistryDNSSuffix":"N/A"}`)
+	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, append(secret, "--cloud=AzureStackCloud")...)
+	source, err = ask(t, c, "a.azurecr.io/app", nil, nil)
+	if want := exchanged("a.azurecr.io", tenant, entra(login, app(client, tenant, "with the secret in /s"))); err != nil || describe(source) != want {
+		t.Errorf("with a known cloud's Entra: got %v, %v", describe(source), err)
+	}
+	if _, err := ask(t, c, "a.azurecr.cn/app", nil, nil); err == nil || compiled(c).node.cloud.assertionAudience != "api://AzureADTokenExchange" {
+		t.Errorf("a registry of another cloud: %v; audience %q", err, compiled(c).node.cloud.assertionAudience)
+	}
+	// It is that cloud by its own name too.
+	config := write(t, "config.yaml", head+"registries: {own.azurecr.io: {cloud: AzurePublicCloud, credential: managed-identity, clientID: "+client2+"}}\n")
+	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, append(secret, "--cloud=AzureStackCloud", "--config="+config)...)
+	if source, err := ask(t, c, "own.azurecr.io/app", nil, nil); err != nil || describe(source) != exchanged("own.azurecr.io", tenant, imds("managed identity "+client2)) {
+		t.Errorf("by its own name: got %v, %v", describe(source), err)
 	}
 	// It may be a cloud that has a name of its own elsewhere.
 	file = write(t, "env.json", `{"containerRegistryDNSSuffix":"azurecr.eaglex.ic.gov"}`)

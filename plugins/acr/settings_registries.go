@@ -84,7 +84,7 @@ func (r Registry) compile(field string, node nodeIdentity, server loginServer) (
 		if !known {
 			return nodeIdentity{}, fmt.Errorf("%s.cloud: not a known cloud: %.80q", field, n.Cloud)
 		}
-		if foreign = c.name != n.cloud.name; foreign {
+		if foreign = !n.cloud.is(c); foreign {
 			n.cloud = c
 		}
 	}

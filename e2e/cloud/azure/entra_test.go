@@ -219,6 +219,7 @@ func TestAServiceAccountsTokenIsAnAssertionOfTheAppsThatSaySo(t *testing.T) {
 		says      string // empty: granted
 	}{
 		{"as said", good, g.workload(t, audience, time.Hour), ""},
+		{"of nobody", FederatedCredential{}, g.workload(t, audience, time.Hour), "AADSTS70025"},
 		{"another subject", FederatedCredential{issuer, "system:serviceaccount:shop:other", audience}, g.workload(t, audience, time.Hour), "AADSTS700213"},
 		{"another audience", good, g.workload(t, BindingAudience, time.Hour), "AADSTS700212"},
 		{"another issuer", FederatedCredential{"https://elsewhere.example", puller.Subject(), audience}, g.workload(t, audience, time.Hour), "AADSTS700211"},
@@ -227,7 +228,11 @@ func TestAServiceAccountsTokenIsAnAssertionOfTheAppsThatSaySo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g.calls.Reset()
-			g.AddApp(App{ClientID: appID, Federated: []FederatedCredential{test.federated}})
+			app := App{ClientID: appID}
+			if test.federated != (FederatedCredential{}) {
+				app.Federated = append(app.Federated, test.federated)
+			}
+			g.AddApp(app)
 			answer := g.entra(assertionForm(test.token))
 			if test.says != "" {
 				g.wantRefusal(t, answer, 401, test.says, false)

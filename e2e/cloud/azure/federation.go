@@ -30,6 +30,10 @@ func (f *Fake) checkFederated(text string, app App) (subject string, err error) 
 	if err != nil {
 		return token.subject, err
 	}
+	if len(app.Federated) == 0 {
+		return token.subject, fake.Refuse(http.StatusUnauthorized, invalidClient,
+			"AADSTS70025: The client '%s' has no configured federated identity credentials.", app.ClientID)
+	}
 	candidates := slices.Clone(app.Federated)
 	for _, step := range []struct {
 		code, what string
