@@ -31,7 +31,7 @@ func TestDockerPassword(t *testing.T) {
 		"not of the other team":    {values: map[string]string{"google-dockercfg": `{"reg.example.com/team":{"username":"team","password":"x"}}`}, image: "reg.example.com/team-b/app"},
 		"white space in auth":      {values: map[string]string{"google-dockercfg": `{"reg.example.com":{"auth":"amFuZTpz ZWNyZXQ=\n"}}`}, want: "jane"},
 		"a token instead":          {values: map[string]string{"google-dockercfg": `{"reg.example.com":{"identitytoken":"hunter2hunter2"}}`}, wantErr: `instance attribute google-dockercfg: entry "reg.example.com": a token instead of a user name and password`},
-		"the server is none":       {bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server"},
+		"the server is none":       {bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so: off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env; if it is, the instance has no attribute google-dockercfg ["},
 		"no attribute":             {wantErr: "the instance has no attribute google-dockercfg: set it, or leave out --authFlow [metadata at ADDRESS: status 404; as the node]"},
 		"not a configuration":      {values: map[string]string{"google-dockercfg": "hunter2hunter2"}, wantErr: "instance attribute google-dockercfg: not a docker configuration: invalid JSON at byte 1"},
 		"by URL, on this node":     {byURL: true, values: map[string]string{"google-dockercfg-url": elsewhere.URL + "/config\n"}, want: "jane"},
