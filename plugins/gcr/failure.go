@@ -108,6 +108,12 @@ func isPerimeter(said cloudhttp.Said) bool {
 	return has(said, "vpcservicecontrols", "prohibited by organization's policy", "security_policy_violated")
 }
 
+// isNotEnabled reports whether a refusal is that of an API that is not enabled
+// in a project.
+func isNotEnabled(said cloudhttp.Said) bool {
+	return has(said, "has not been used", "service_disabled")
+}
+
 // has reports whether what was said has one of some words, which are in lower
 // case.
 func has(said cloudhttp.Said, words ...string) bool {
@@ -141,6 +147,8 @@ func diagnoseExchange(reply cloudhttp.Reply, err error, s subject) cloudhttp.Dia
 		switch {
 		case said.Code == "invalid_target":
 			return refusal("the workload identity pool or provider does not exist, or is disabled", "check "+s.provider)
+		case isNotEnabled(said):
+			return refusal("the Security Token Service API is not enabled", "enable sts.googleapis.com in the pool's project")
 		case has(said, "attribute condition"):
 			return refusal("the provider's attribute condition does not let "+s.who()+" in", "change the condition, or what "+s.name+" says")
 		case has(said, "mapped attribute", "attribute mapping", "could not obtain a value for"):
@@ -212,8 +220,10 @@ func skewOf(reply cloudhttp.Reply) (advice string, known bool) {
 func diagnoseImpersonation(reply cloudhttp.Reply, err error, email, caller, role string) cloudhttp.Diagnosis {
 	return diagnosis(reply, err, "Google's IAM", func(said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch {
-		case has(said, "has not been used", "is disabled", "service_disabled"):
+		case isNotEnabled(said):
 			return refusal("the IAM Service Account Credentials API is not enabled", "enable iamcredentials.googleapis.com in the service account's project")
+		case has(said, "disabled"):
+			return refusal("the service account "+email+" is disabled", "enable it, or name another")
 		case has(said, "scope"):
 			return refusal("the scopes are not allowed", "correct --scope")
 		case reply.Status == http.StatusNotFound:
@@ -240,6 +250,8 @@ func diagnoseKey(reply cloudhttp.Reply, err error, email string) cloudhttp.Diagn
 			return refusal("Google does not know the key", "it was deleted or disabled, or is another account's: make a new one for "+email)
 		case has(said, "disabled"):
 			return refusal("the service account "+email+" is disabled", "enable it, or name a file of another")
+		case said.Code == "invalid_scope":
+			return refusal("Google does not know the scopes", "correct --scope")
 		case said.Code == "invalid_grant":
 			return refusal("Google does not accept the key", "check that it and "+email+" are enabled, and this node's clock")
 		}
