@@ -114,6 +114,11 @@ func isNotEnabled(said cloudhttp.Said) bool {
 	return has(said, "has not been used", "service_disabled")
 }
 
+// iamNotEnabled is the diagnosis of the API that gives tokens of service accounts.
+func iamNotEnabled() cloudhttp.Diagnosis {
+	return refusal("the IAM Service Account Credentials API is not enabled", "enable iamcredentials.googleapis.com in the service account's project")
+}
+
 // has reports whether what was said has one of some words, which are in lower
 // case.
 func has(said cloudhttp.Said, words ...string) bool {
@@ -221,7 +226,7 @@ func diagnoseImpersonation(reply cloudhttp.Reply, err error, email, caller, role
 	return diagnosis(reply, err, "Google's IAM", func(said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch {
 		case isNotEnabled(said):
-			return refusal("the IAM Service Account Credentials API is not enabled", "enable iamcredentials.googleapis.com in the service account's project")
+			return iamNotEnabled()
 		case has(said, "disabled"):
 			return refusal("the service account "+email+" is disabled", "enable it, or name another")
 		case has(said, "scope"):

@@ -105,9 +105,10 @@ func (m metadataServer) checkUniverse(v value) value {
 
 // checkScopes refuses an account whose tokens every registry denies: pulling
 // without them at least gets what is public. What cannot be found out is not
-// held against it.
+// held against it. Scopes are lines, or the JSON array that they can be asked
+// for as.
 func checkScopes(v value) value {
-	scopes := strings.Fields(v.text)
+	scopes := strings.FieldsFunc(v.text, func(r rune) bool { return strings.ContainsRune(" \r\n\t[\",]", r) })
 	if v.err != nil || len(scopes) == 0 || slices.ContainsFunc(scopes, readsRegistries) {
 		return value{}
 	}
@@ -125,14 +126,14 @@ const elsewhere = "off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the p
 // diagnose is about the metadata server. Missing is what it means that there is
 // no such value.
 func (m metadataServer) diagnose(v value, missing cloudhttp.Diagnosis) cloudhttp.Diagnosis {
+	if d, ok := diagnoseAccount(v.reply, missing); ok {
+		return d
+	}
 	switch {
 	case errors.Is(v.err, errScope):
 		return refusal(v.err.Error(), "give the instance the scope https://www.googleapis.com/auth/devstorage.read_only or cloud-platform")
 	case errors.Is(v.err, errUniverse):
 		return refusal(v.err.Error(), "set --universe-domain to the node's, whose registries are then answered for")
-	case isRefusal(v.reply) && has(readFailure(v.reply), "iam returned"):
-		// GKE's server, which does not mark all that it refuses.
-		return refusal("IAM gives the metadata server no token of the service account", "check the account's email, and that roles/iam.workloadIdentityUser on it is granted to who asks")
 	case isRefusal(v.reply) && !isGoogles(v.reply), errors.Is(v.err, errImpostor):
 		return diagnoseUnmarked(v.reply, missing)
 	case v.reply.OK():
@@ -147,6 +148,25 @@ func (m metadataServer) diagnose(v value, missing cloudhttp.Diagnosis) cloudhttp
 		return refusal("the metadata server refuses the question", "")
 	}
 	return d
+}
+
+// diagnoseAccount is about what the metadata server says of the account whose
+// token it was asked for. GKE's asks IAM for it, and does not mark its refusals.
+func diagnoseAccount(reply cloudhttp.Reply, missing cloudhttp.Diagnosis) (cloudhttp.Diagnosis, bool) {
+	if !isRefusal(reply) {
+		return cloudhttp.Diagnosis{}, false
+	}
+	switch said := readFailure(reply); {
+	case isNotEnabled(said):
+		return iamNotEnabled(), true
+	case has(said, "iam returned"):
+		return refusal("IAM gives the metadata server no token of the service account", "check the account's email, and that roles/iam.workloadIdentityUser on it is granted to who asks"), true
+	case has(said, "account not enabled"):
+		return missing, true
+	case has(said, "account is disabled"):
+		return refusal(instanceCaller+" is disabled", "enable it, or attach another"), true
+	}
+	return cloudhttp.Diagnosis{}, false
 }
 
 // diagnoseUnmarked is about an answer that does not say that it is Google's.
