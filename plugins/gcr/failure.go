@@ -165,11 +165,13 @@ func diagnoseExchange(reply cloudhttp.Reply, err error, s subject) cloudhttp.Dia
 		case has(said, "issuer in", "expected issuer", "does not match the expected ones"):
 			return refusal("the provider trusts another issuer than that of "+s.name, "set the provider's issuer to "+cmp.Or(s.issuer, "the token's"))
 		case has(said, "connecting to the given credential's issuer", "jwk", "signature", "verif"):
-			return refusal("Google cannot check "+s.name+" with its issuer's keys", cmp.Or(s.issuer, "the issuer")+" has to be reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path)")
+			return refusal("Google cannot check "+s.name+" with its issuer's keys", "the provider's issuer has to be "+cmp.Or(s.issuer, "the token's")+" and reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path)")
 		case said.Code == "invalid_scope":
 			return refusal("Google does not know the scopes", "correct --scope")
-		case said.Code == "invalid_request":
+		case said.Code == "invalid_request" && has(said, "audience"):
 			return refusal("STS does not understand the question", "check the provider's name: "+s.provider)
+		case said.Code == "invalid_request":
+			return refusal("STS does not understand the question", "")
 		case said.Code == "invalid_grant":
 			return refusal("Google does not accept "+s.name, "check issuer, allowed audiences and attribute condition of "+s.provider)
 		}
