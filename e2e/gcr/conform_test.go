@@ -140,7 +140,7 @@ func TestConform(t *testing.T) {
 			{"get-credentials", "--v=3"},
 			{"get-credentials", "--authFlow=gcr"},
 			{"get-credentials", "-a", "gcr", "--v=3", "--logtostderr"},
-			{"--v=4", "get-credentials", "--logtostderr=true", "--stderrthreshold=2", "--vmodule=a=1"},
+			{"--v=4", "get-credentials", "--logtostderr=true", "--stderrthreshold=2", "--alsologtostderrthreshold=2", "--vmodule=a=1"},
 			append([]string{"get-credentials", "--v=3"}, gkeArgs...),
 		},
 		Help: []string{

@@ -102,8 +102,13 @@ func (m metadataServer) get(ctx context.Context, path string) value {
 	text, err := metadata.NewClient(recorder.Client()).GetWithContext(ctx, path)
 	v := value{text, recorder.Last(), err}
 	v.reply.Stage = "metadata"
-	if err == nil && !isGoogles(v.reply) {
+	switch {
+	case err == nil && !isGoogles(v.reply):
 		v.err = errImpostor
+	case err != nil && v.reply.OK():
+		// Of another success than 200, which is an error to the library, and
+		// one that says all of the answer.
+		v.err = cloudhttp.ErrUnreadable
 	}
 	return v
 }

@@ -108,6 +108,17 @@ func isPerimeter(said cloudhttp.Said) bool {
 	return has(said, "vpcservicecontrols", "prohibited by organization's policy", "security_policy_violated")
 }
 
+// isNotEnabled reports whether a refusal is that of an API that is not enabled
+// in a project.
+func isNotEnabled(said cloudhttp.Said) bool {
+	return has(said, "has not been used", "service_disabled")
+}
+
+// iamNotEnabled is the diagnosis of the API that gives tokens of service accounts.
+func iamNotEnabled() cloudhttp.Diagnosis {
+	return refusal("the IAM Service Account Credentials API is not enabled", "enable iamcredentials.googleapis.com in the service account's project")
+}
+
 // has reports whether what was said has one of some words, which are in lower
 // case.
 func has(said cloudhttp.Said, words ...string) bool {
@@ -141,6 +152,8 @@ func diagnoseExchange(reply cloudhttp.Reply, err error, s subject) cloudhttp.Dia
 		switch {
 		case said.Code == "invalid_target":
 			return refusal("the workload identity pool or provider does not exist, or is disabled", "check "+s.provider)
+		case isNotEnabled(said):
+			return refusal("the Security Token Service API is not enabled", "enable sts.googleapis.com in the pool's project")
 		case has(said, "attribute condition"):
 			return refusal("the provider's attribute condition does not let "+s.who()+" in", "change the condition, or what "+s.name+" says")
 		case has(said, "mapped attribute", "attribute mapping", "could not obtain a value for"):
@@ -152,11 +165,13 @@ func diagnoseExchange(reply cloudhttp.Reply, err error, s subject) cloudhttp.Dia
 		case has(said, "issuer in", "expected issuer", "does not match the expected ones"):
 			return refusal("the provider trusts another issuer than that of "+s.name, "set the provider's issuer to "+cmp.Or(s.issuer, "the token's"))
 		case has(said, "connecting to the given credential's issuer", "jwk", "signature", "verif"):
-			return refusal("Google cannot check "+s.name+" with its issuer's keys", cmp.Or(s.issuer, "the issuer")+" has to be reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path)")
+			return refusal("Google cannot check "+s.name+" with its issuer's keys", "the provider's issuer has to be "+cmp.Or(s.issuer, "the token's")+" and reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path)")
 		case said.Code == "invalid_scope":
 			return refusal("Google does not know the scopes", "correct --scope")
-		case said.Code == "invalid_request":
+		case said.Code == "invalid_request" && has(said, "audience"):
 			return refusal("STS does not understand the question", "check the provider's name: "+s.provider)
+		case said.Code == "invalid_request":
+			return refusal("STS does not understand the question", "")
 		case said.Code == "invalid_grant":
 			return refusal("Google does not accept "+s.name, "check issuer, allowed audiences and attribute condition of "+s.provider)
 		}
@@ -212,8 +227,10 @@ func skewOf(reply cloudhttp.Reply) (advice string, known bool) {
 func diagnoseImpersonation(reply cloudhttp.Reply, err error, email, caller, role string) cloudhttp.Diagnosis {
 	return diagnosis(reply, err, "Google's IAM", func(said cloudhttp.Said) cloudhttp.Diagnosis {
 		switch {
-		case has(said, "has not been used", "is disabled", "service_disabled"):
-			return refusal("the IAM Service Account Credentials API is not enabled", "enable iamcredentials.googleapis.com in the service account's project")
+		case isNotEnabled(said):
+			return iamNotEnabled()
+		case has(said, "disabled"):
+			return refusal("the service account "+email+" is disabled", "enable it, or name another")
 		case has(said, "scope"):
 			return refusal("the scopes are not allowed", "correct --scope")
 		case reply.Status == http.StatusNotFound:
@@ -240,6 +257,8 @@ func diagnoseKey(reply cloudhttp.Reply, err error, email string) cloudhttp.Diagn
 			return refusal("Google does not know the key", "it was deleted or disabled, or is another account's: make a new one for "+email)
 		case has(said, "disabled"):
 			return refusal("the service account "+email+" is disabled", "enable it, or name a file of another")
+		case said.Code == "invalid_scope":
+			return refusal("Google does not know the scopes", "correct --scope")
 		case said.Code == "invalid_grant":
 			return refusal("Google does not accept the key", "check that it and "+email+" are enabled, and this node's clock")
 		}

@@ -76,7 +76,7 @@ func TestWhatSTSRefuses(t *testing.T) {
 		claims   string
 		want     string
 	}{
-		"no pool": {oauth("invalid_target", "The target service indicated by the \"audience\" parameters is invalid."), main, "",
+		"no pool": {oauth("invalid_target", "The target service indicated by the \"audience\" parameters is invalid. This might either be because the pool or provider is disabled or deleted or because it doesn't exist."), main, "",
 			"the workload identity pool or provider does not exist, or is disabled: check //iam.googleapis.com/" + mainProvider + " [sts at sts.googleapis.com: status 400 invalid_target: The target"},
 		"the attribute condition": {oauth("unauthorized_client", "The given credential is rejected by the attribute condition."), main, "",
 			"the provider's attribute condition does not let system:serviceaccount:prod:sa in: change the condition, or what the pod's token says [sts at sts.googleapis.com: status 400 unauthorized_client: The given credential is rejected by the attribute condition; as service account prod/sa]"},
@@ -91,7 +91,7 @@ func TestWhatSTSRefuses(t *testing.T) {
 		"another issuer": {oauth("invalid_grant", "The issuer in ID Token https://issuer does not match the expected ones: https://other"), main, "",
 			"the provider trusts another issuer than that of the pod's token: set the provider's issuer to https://issuer ["},
 		"keys that are not reachable": {oauth("invalid_grant", "Error connecting to the given credential's issuer."), main, "",
-			"Google cannot check the pod's token with its issuer's keys: https://issuer has to be reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path) ["},
+			"Google cannot check the pod's token with its issuer's keys: the provider's issuer has to be https://issuer and reachable from the internet, or the provider needs the cluster's keys (--jwk-json-path) ["},
 		"a token that has ended": {dated(oauth("invalid_grant", stale), 0), main, `,"exp":1764153600`,
 			"the pod's token has expired, at 2025-11-26T10:40:00Z: check this node's clock; if it is right, whoever hands the token out does so too late ["},
 		"a clock that is behind": {dated(oauth("invalid_grant", stale), 20*time.Minute), main, fmt.Sprintf(`,"exp":%d`, time.Now().Add(time.Minute).Unix()),
@@ -104,8 +104,12 @@ func TestWhatSTSRefuses(t *testing.T) {
 			"Google finds the pod's token too old or too new: check the clocks of this node and of the token's issuer ["},
 		"a perimeter": {api(403, "PERMISSION_DENIED", "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: abc", "SECURITY_POLICY_VIOLATED"), main, "",
 			"VPC Service Controls forbid this: let the perimeter's ingress rules allow it; the audit log has it under the id in the text [sts at sts.googleapis.com: status 403 PERMISSION_DENIED SECURITY_POLICY_VIOLATED: Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: abc; as"},
+		"an API that is not enabled": {api(403, "PERMISSION_DENIED", "Security Token Service API has not been used in project 1 before or it is disabled.", "SERVICE_DISABLED"), main, "",
+			"the Security Token Service API is not enabled: enable sts.googleapis.com in the pool's project ["},
 		"an audience that is none": {oauth("invalid_request", "Invalid value for \"audience\"."), gke, "",
 			"STS does not understand the question: check the provider's name: identitynamespace:shop.svc.id.goog:" + cluster + " ["},
+		"another question that is none": {oauth("invalid_request", "Invalid value for \"subject_token_type\"."), main, "",
+			"STS does not understand the question [sts at sts.googleapis.com: status 400 invalid_request: Invalid value for \"subject_token_type\"; as"},
 		"scopes that are none": {oauth("invalid_scope", "no"), main, "", "Google does not know the scopes: correct --scope ["},
 		"for no known reason": {oauth("invalid_grant", "no"), main, "",
 			"Google does not accept the pod's token: check issuer, allowed audiences and attribute condition of //iam.googleapis.com/" + mainProvider + " ["},
@@ -156,6 +160,7 @@ func TestWhatIAMRefuses(t *testing.T) {
 			pullAccount + " may not be impersonated, or does not exist: grant roles/iam.workloadIdentityUser on it to " + principal + " [iamcredentials at iamcredentials.googleapis.com: status 403 PERMISSION_DENIED IAM_PERMISSION_DENIED: Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist); as service account prod/sa for " + pullAccount + "]"},
 		"not enabled": {api(403, "PERMISSION_DENIED", "IAM Service Account Credentials API has not been used in project 1 before or it is disabled.", "SERVICE_DISABLED"), true,
 			"the IAM Service Account Credentials API is not enabled: enable iamcredentials.googleapis.com in the service account's project ["},
+		"one that is disabled": {api(403, "PERMISSION_DENIED", "Service account is disabled.", ""), true, "the service account " + pullAccount + " is disabled: enable it, or name another ["},
 		"a perimeter": {api(403, "PERMISSION_DENIED", "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: abc", ""), true,
 			"VPC Service Controls forbid this: let the perimeter's ingress rules allow it"},
 		"no such account": {api(404, "NOT_FOUND", "Not found; Gaia id not found for email", ""), true, "there is no service account " + pullAccount + ": check its email ["},
@@ -190,6 +195,7 @@ func TestWhatOAuthRefuses(t *testing.T) {
 		"one that is disabled":   {oauth("account_disabled", "The account is disabled."), 0, "the service account " + pullAccount + " is disabled: enable it"},
 		"a clock":                {oauth("invalid_grant", "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."), -3 * time.Hour, "Google finds the request too old or too new: this node's clock is 3h0m"},
 		"a clock that agrees":    {oauth("invalid_grant", "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."), 0, "Google finds the request too old or too new: check this node's clock"},
+		"scopes that are none":   {oauth("invalid_scope", "Invalid OAuth scope or ID token audience provided."), 0, "Google does not know the scopes: correct --scope"},
 		"for no known reason":    {oauth("invalid_grant", "no"), 0, "Google does not accept the key: check that it and " + pullAccount + " are enabled, and this node's clock"},
 		"by another code":        {oauth("server_says_no", "no"), 0, "Google refuses the key's question"},
 	} {

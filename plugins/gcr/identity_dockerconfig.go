@@ -3,7 +3,6 @@ package gcr
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -62,11 +61,8 @@ func (d *dockerConfig) Fetch(ctx context.Context, _ credential.Getter) (credenti
 }
 
 func (d *dockerConfig) explain(v value) *credential.Failure {
-	diagnosis := d.server.diagnose(v)
-	if v.reply.Status == http.StatusNotFound && isGoogles(v.reply) {
-		diagnosis = refusal("the instance has no attribute "+d.attribute(), "set it, or leave out --authFlow")
-	}
-	return explain(v.reply, v.err, "the node", diagnosis)
+	missing := refusal("the instance has no attribute "+d.attribute(), "set it, or leave out --authFlow")
+	return explain(v.reply, v.err, "the node", d.server.diagnose(v, missing))
 }
 
 // mistake is the failure of an attribute that somebody has to correct.

@@ -83,26 +83,32 @@ var (
 
 // checkUniverse refuses a node of another universe than the registries that
 // are answered for: their operator is another one. Google's own nodes need not
-// say where they are; one that cannot be asked may be anywhere.
+// say where they are: some of its servers do not know the question, and some
+// have an empty answer. One that cannot be asked may be anywhere.
 func (m metadataServer) checkUniverse(v value) value {
 	domain := strings.TrimSpace(v.text)
-	if v.err != nil {
-		if v.reply.Status != http.StatusNotFound {
-			return v
-		}
-		domain, v.err = universes[0].domain, nil
+	if v.reply.Status == http.StatusNotFound || v.reply.OK() && domain == "" {
+		domain = universes[0].domain
+	} else if v.err != nil && !errors.Is(v.err, errImpostor) {
+		return v
 	}
-	if domain != m.universe.domain {
-		v.err = fmt.Errorf("%w: %.80q, not %s", errUniverse, domain, m.universe.domain)
+	switch {
+	case domain == m.universe.domain:
+		// Some servers of Google's have marked the token and not this.
+		return value{}
+	case errors.Is(v.err, errImpostor):
+		return v
 	}
+	v.err = fmt.Errorf("%w: %.80q, not %s", errUniverse, domain, m.universe.domain)
 	return v
 }
 
 // checkScopes refuses an account whose tokens every registry denies: pulling
 // without them at least gets what is public. What cannot be found out is not
-// held against it.
+// held against it. Scopes are lines, or the JSON array that they can be asked
+// for as.
 func checkScopes(v value) value {
-	scopes := strings.Fields(v.text)
+	scopes := strings.FieldsFunc(v.text, func(r rune) bool { return strings.ContainsRune(" \r\n\t[\",]", r) })
 	if v.err != nil || len(scopes) == 0 || slices.ContainsFunc(scopes, readsRegistries) {
 		return value{}
 	}
@@ -112,23 +118,28 @@ func checkScopes(v value) value {
 
 // explain makes the failure of a value that is not there, or not good.
 func (m metadataServer) explain(v value) *credential.Failure {
-	return explain(v.reply, v.err, instanceCaller, m.diagnose(v))
+	return explain(v.reply, v.err, instanceCaller, m.diagnose(v, refusal("no service account is attached to the instance", "attach one that may read registries; "+elsewhere)))
 }
 
-// diagnose is about the metadata server.
-func (m metadataServer) diagnose(v value) cloudhttp.Diagnosis {
-	const elsewhere = "off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env"
+const elsewhere = "off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env"
+
+// diagnose is about the metadata server. Missing is what it means that there is
+// no such value.
+func (m metadataServer) diagnose(v value, missing cloudhttp.Diagnosis) cloudhttp.Diagnosis {
+	if d, ok := diagnoseAccount(v.reply, missing); ok {
+		return d
+	}
 	switch {
 	case errors.Is(v.err, errScope):
 		return refusal(v.err.Error(), "give the instance the scope https://www.googleapis.com/auth/devstorage.read_only or cloud-platform")
 	case errors.Is(v.err, errUniverse):
 		return refusal(v.err.Error(), "set --universe-domain to the node's, whose registries are then answered for")
 	case isRefusal(v.reply) && !isGoogles(v.reply), errors.Is(v.err, errImpostor):
-		return refusal("what answers at "+v.reply.Host+" is not Google's metadata server"+ownName(v.reply), elsewhere)
+		return diagnoseUnmarked(v.reply, missing)
 	case v.reply.OK():
 		return cloudhttp.Diagnosis{Problem: v.err.Error()}
 	case v.reply.Status == http.StatusNotFound:
-		return refusal("no service account is attached to the instance", "attach one that may read registries; "+elsewhere)
+		return missing
 	case v.reply.Status == http.StatusForbidden:
 		return refusal("the metadata server is disabled for this instance, or refuses this process", "see the instance's metadata settings, metadata concealment, and what else keeps processes from it")
 	}
@@ -139,10 +150,34 @@ func (m metadataServer) diagnose(v value) cloudhttp.Diagnosis {
 	return d
 }
 
-// ownName is what another server than Google's calls itself, if it says so.
-func ownName(reply cloudhttp.Reply) string {
-	if name := reply.Header.Get("Server"); name != "" {
-		return fmt.Sprintf(" (it calls itself %.40q)", name)
+// diagnoseAccount is about what the metadata server says of the account whose
+// token it was asked for. GKE's asks IAM for it, and does not mark its refusals.
+func diagnoseAccount(reply cloudhttp.Reply, missing cloudhttp.Diagnosis) (cloudhttp.Diagnosis, bool) {
+	if !isRefusal(reply) {
+		return cloudhttp.Diagnosis{}, false
 	}
-	return ""
+	switch said := readFailure(reply); {
+	case isNotEnabled(said):
+		return iamNotEnabled(), true
+	case has(said, "iam returned"):
+		return refusal("IAM gives the metadata server no token of the service account", "check the account's email, and that roles/iam.workloadIdentityUser on it is granted to who asks"), true
+	case has(said, "account not enabled"):
+		return missing, true
+	case has(said, "account is disabled"):
+		return refusal(instanceCaller+" is disabled", "enable it, or attach another"), true
+	}
+	return cloudhttp.Diagnosis{}, false
+}
+
+// diagnoseUnmarked is about an answer that does not say that it is Google's.
+// Another cloud's server often says whose it is.
+func diagnoseUnmarked(reply cloudhttp.Reply, missing cloudhttp.Diagnosis) cloudhttp.Diagnosis {
+	problem, advice := "what answers at "+reply.Host+" is not Google's metadata server", elsewhere
+	if name := reply.Header.Get("Server"); name != "" {
+		return refusal(fmt.Sprintf("%s (it calls itself %.40q)", problem, name), advice)
+	}
+	if reply.Status == http.StatusNotFound {
+		advice += "; if it is, " + missing.Problem
+	}
+	return refusal(problem+", or does not say so", advice)
 }

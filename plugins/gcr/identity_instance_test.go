@@ -18,11 +18,12 @@ import (
 )
 
 // fakeMetadata answers paths with values; an answer that begins with a number
-// is a status.
+// is a status, of a page or, with a text behind it, of that.
 type fakeMetadata struct {
-	values map[string]string
-	bare   bool // without Metadata-Flavor
-	name   string
+	values   map[string]string
+	bare     bool   // without Metadata-Flavor
+	unmarked string // the path whose answer is without it
+	name     string
 
 	mu    sync.Mutex
 	asked []string
@@ -36,7 +37,7 @@ func (f *fakeMetadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.name != "" {
 		w.Header().Set("Server", f.name)
 	}
-	if !f.bare {
+	if !f.bare && path != f.unmarked {
 		w.Header().Set(flavorHeader, flavor)
 	}
 	value, found := f.values[path]
@@ -49,6 +50,9 @@ func (f *fakeMetadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusOK
 		if _, err := fmt.Sscanf(value, "%d", &status); err == nil {
 			w.Header().Set("Content-Type", "text/html")
+			if strings.Contains(value, " ") {
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			}
 			w.WriteHeader(status)
 		}
 		_, _ = fmt.Fprint(w, value)
@@ -95,6 +99,7 @@ func TestTheInstancesToken(t *testing.T) {
 	for name, tc := range map[string]struct {
 		values   map[string]string
 		bare     bool
+		unmarked string
 		server   string
 		universe universe
 		life     time.Duration
@@ -104,13 +109,17 @@ func TestTheInstancesToken(t *testing.T) {
 		"which is good for everything":      {values: map[string]string{tokenPath: goodToken, scopesPath: "https://www.googleapis.com/auth/cloud-platform"}, life: 3599 * time.Second},
 		"with little life left":             {values: map[string]string{tokenPath: `{"access_token":"ya29.token","expires_in":3}`}, life: 3 * time.Second},
 		"with more life than a token has":   {values: map[string]string{tokenPath: `{"access_token":"ya29.token","expires_in":9223372036854775807}`}, life: 24 * time.Hour},
+		"whose scopes are a JSON array":     {values: map[string]string{tokenPath: goodToken, scopesPath: `["https://www.googleapis.com/auth/logging.write","https://www.googleapis.com/auth/devstorage.read_only"]`}, life: 3599 * time.Second},
 		"whose scopes are not to be known":  {values: map[string]string{tokenPath: goodToken, scopesPath: "403"}, life: 3599 * time.Second},
 		"of a node that names its universe": {values: map[string]string{tokenPath: goodToken, universePath: "googleapis.com\n"}, life: 3599 * time.Second},
+		"of one that names it by nothing":   {values: map[string]string{tokenPath: goodToken, universePath: ""}, life: 3599 * time.Second},
+		"whose universe is not marked":      {values: map[string]string{tokenPath: goodToken, universePath: "googleapis.com"}, unmarked: universePath, life: 3599 * time.Second},
 		"of another universe":               {values: map[string]string{tokenPath: goodToken, universePath: berlin.domain}, universe: berlin, life: 3599 * time.Second},
 		"no account":                        {wantErr: "no service account is attached to the instance: attach one that may read registries; off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env [metadata at ADDRESS: status 404; as the node's service account]"},
 		"the endpoint is disabled":          {values: map[string]string{tokenPath: "403"}, wantErr: "the metadata server is disabled for this instance, or refuses this process: see the instance's metadata settings, metadata concealment, and what else keeps processes from it [metadata at ADDRESS: status 403; as"},
+		"no scope, in a JSON array":         {values: map[string]string{tokenPath: goodToken, scopesPath: `["https://www.googleapis.com/auth/logging.write"]`}, wantErr: "the node's service account has no scope for registries"},
 		"no scope":                          {values: map[string]string{tokenPath: goodToken, scopesPath: "https://www.googleapis.com/auth/logging.write"}, wantErr: "the node's service account has no scope for registries: give the instance the scope https://www.googleapis.com/auth/devstorage.read_only or cloud-platform [metadata at ADDRESS; as the node's service account]"},
-		"another cloud's server":            {values: map[string]string{tokenPath: goodToken}, bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server: off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env [metadata at ADDRESS; as"},
+		"another cloud's server":            {values: map[string]string{tokenPath: goodToken}, bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so: off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env [metadata at ADDRESS; as"},
 		"which knows no such path":          {bare: true, server: "EC2ws", wantErr: `what answers at ADDRESS is not Google's metadata server (it calls itself "EC2ws"): off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env [metadata at ADDRESS: status 404; as`},
 		"an empty object":                   {values: map[string]string{tokenPath: `{}`}, wantErr: "the answer holds no token"},
 		"an empty token":                    {values: map[string]string{tokenPath: `{"access_token":"","expires_in":3599}`}, wantErr: "the answer holds no token"},
@@ -120,11 +129,20 @@ func TestTheInstancesToken(t *testing.T) {
 		"garbage":                           {values: map[string]string{tokenPath: `ya29.token`}, wantErr: "the answer cannot be read [metadata"},
 		"a node of another universe":        {values: map[string]string{tokenPath: goodToken, universePath: s3ns.domain}, universe: berlin, wantErr: `the node is of another universe: "s3nsapis.fr", not apis-berlin-build0.goog`},
 		"a node of none but Google's":       {values: map[string]string{tokenPath: goodToken}, universe: berlin, wantErr: `the node is of another universe: "googleapis.com", not apis-berlin-build0.goog`},
+		"a universe of nobody":              {values: map[string]string{tokenPath: goodToken, universePath: "<html>"}, unmarked: universePath, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so"},
+		"a node of none that it names":      {values: map[string]string{tokenPath: goodToken, universePath: ""}, universe: berlin, wantErr: `the node is of another universe: "googleapis.com", not apis-berlin-build0.goog`},
+		"no account, and no mark":           {bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so: off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env; if it is, no service account is attached to the instance [metadata at ADDRESS: status 404; as"},
+		"an account that GKE may not use":   {values: map[string]string{tokenPath: "403 Unable to generate access token; IAM returned 403 Forbidden: The caller does not have permission"}, bare: true, wantErr: "IAM gives the metadata server no token of the service account: check the account's email, and that roles/iam.workloadIdentityUser on it is granted to who asks [metadata at ADDRESS: status 403: 403 Unable to generate access token; IAM returned 403 Forbidden: The caller does not have permission; as"},
+		"no account, in other words":        {values: map[string]string{tokenPath: "400 Service account not enabled on this instance"}, wantErr: "no service account is attached to the instance: attach one"},
+		"an account that is disabled":       {values: map[string]string{tokenPath: "403 Service account is disabled"}, wantErr: "the node's service account is disabled: enable it, or attach another ["},
+		"an API that GKE may not use":       {values: map[string]string{tokenPath: "403 Unable to generate access token; IAM returned 403 Forbidden: IAM Service Account Credentials API has not been used in project 1 before or it is disabled."}, bare: true, wantErr: "the IAM Service Account Credentials API is not enabled: enable iamcredentials.googleapis.com in the service account's project ["},
+		"an answer of another kind":         {values: map[string]string{tokenPath: `203 {"access_token":"ya29.token","expires_in":3599}`}, wantErr: "the answer cannot be read [metadata at ADDRESS; as"},
+		"an account that GKE cannot find":   {values: map[string]string{tokenPath: "404 Unable to generate access token; IAM returned 404 Not Found: Not found; Gaia id not found for email a@b"}, wantErr: "IAM gives the metadata server no token of the service account: check the account's email"},
 		"a node that does not say where":    {values: map[string]string{tokenPath: goodToken, universePath: "403"}, wantErr: "the metadata server is disabled"},
 		"a node that is not Google's":       {values: map[string]string{tokenPath: goodToken, universePath: berlin.domain}, wantErr: `another universe: "apis-berlin-build0.goog", not googleapis.com`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fake := &fakeMetadata{values: tc.values, bare: tc.bare, name: tc.server}
+			fake := &fakeMetadata{values: tc.values, bare: tc.bare, unmarked: tc.unmarked, name: tc.server}
 			address := fake.serve(t)
 			if tc.universe == (universe{}) {
 				tc.universe = googleCloud

@@ -16,7 +16,7 @@ func (c *Common) KlogFlags(fs *pflag.FlagSet) {
 	}
 	for _, name := range []string{
 		"log-backtrace-at", "log-dir", "log-file-max-size", "log-flush-frequency",
-		"log-json-info-buffer-size", "log-text-info-buffer-size", "logging-format", "stderrthreshold", "vmodule",
+		"log-json-info-buffer-size", "log-text-info-buffer-size", "logging-format", "alsologtostderrthreshold", "stderrthreshold", "vmodule",
 	} {
 		fs.String(name, "", "ignored")
 	}
