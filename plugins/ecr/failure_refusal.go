@@ -38,7 +38,11 @@ func (p problem) diagnoseRefusal() (cloudhttp.Diagnosis, bool) {
 		}
 		return say("the session that the AWS credentials belong to has ended", "check where they come from, and the node's clock")
 	case "UnrecognizedClientException", "InvalidClientTokenId":
-		return say("AWS does not know this access key in partition "+p.registry.partition, "check that it is of this partition, that it was not deleted, and that its session token is set with it")
+		advice := "check that it is of this partition, that its account has region " + p.registry.region + " enabled, that it was not deleted, and that its session token is set with it"
+		if name := p.spacedKey(); name != "" {
+			advice = "there is white space in " + name
+		}
+		return say("AWS does not know this access key in partition "+p.registry.partition, advice)
 	}
 	return cloudhttp.Diagnosis{}, false
 }
