@@ -129,8 +129,15 @@ func (p *problem) setStage() {
 var refusals = []string{
 	"AccessDenied", "AccessDeniedException", "UnsupportedCommandException", "InvalidParameterException",
 	"UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException",
-	"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired",
+	"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException",
+	"MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired", "SubscriptionRequiredException",
 	"InvalidIdentityToken", "IDPRejectedClaim", "RegionDisabledException", "MalformedPolicyDocument", "PackedPolicyTooLarge", "ValidationError",
+}
+
+// refused reports whether somebody has no credentials or no token to give,
+// whatever the code: throttling and hiccups come with other statuses.
+func (p problem) refused() bool {
+	return p.service == serviceCredentials || slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, p.reply.Status)
 }
 
 // unreachable reports whether somebody was asked and there was no answer.

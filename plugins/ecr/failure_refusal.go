@@ -32,6 +32,8 @@ func (p problem) diagnoseRefusal() (cloudhttp.Diagnosis, bool) {
 		return say("the request's time is not AWS's", "check the node's clock")
 	case "InvalidSignatureException", "SignatureDoesNotMatch":
 		return p.diagnoseSignature(), true
+	case "IncompleteSignature", "IncompleteSignatureException":
+		return say("AWS cannot read the request's signature", p.correctKey())
 	case "ExpiredToken", "ExpiredTokenException":
 		if p.operation == withWebIdentity {
 			return say(p.webIdentity()+" has expired", p.renewedBy())
@@ -124,13 +126,15 @@ func (p problem) diagnoseSignature() cloudhttp.Diagnosis {
 			Advice:  "set AWS_REGION to the region of the configured endpoint, or correct the endpoint",
 		}
 	}
-	d := cloudhttp.Diagnosis{Problem: "the secret access key does not belong to the access key"}
+	return cloudhttp.Diagnosis{Problem: "the secret access key does not belong to the access key", Advice: p.correctKey()}
+}
+
+// correctKey says what to correct of an access key.
+func (p problem) correctKey() string {
 	if name := p.spacedKey(); name != "" {
-		d.Advice = "there is white space in " + name
-	} else {
-		d.Advice = "correct it where it is set, or the white space around it; a proxy that changes requests has the same effect"
+		return "there is white space in " + name
 	}
-	return d
+	return "correct the key where it is set, or the white space around it; a proxy that changes requests has the same effect"
 }
 
 // denials are the kinds of policy that AWS names in a denial, beside the

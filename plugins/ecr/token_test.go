@@ -405,6 +405,9 @@ func TestThePublicRegistryIsBestEffort(t *testing.T) {
 	}{
 		"out of reach":  {refuse: api(nil, &cloudhttp.SilenceError{Step: cloudhttp.Connecting, After: time.Second}), anonymous: true},
 		"no permission": {refuse: api(refused(400, "AccessDeniedException"), nil), anonymous: true},
+		"not signed up": {refuse: api(refused(403, "SubscriptionRequiredException"), nil), anonymous: true},
+		"no reason":     {refuse: api(respond(403, http.Header{}, ""), nil), anonymous: true},
+		"no session":    {env: []string{"AWS_PROFILE=sso", profiles(t, "[profile sso]\nsso_region=us-east-1\nsso_start_url=https://sso.example.com\nsso_account_id=123456789012\nsso_role_name=pull\n")}, anonymous: true},
 		"a portal":      {refuse: api(respond(200, http.Header{"Content-Type": {"text/html"}}, "<html>"), nil), anonymous: true},
 		"no credentials": {refuse: func(*http.Request) (*http.Response, error) {
 			return nil, &cloudhttp.SilenceError{Step: cloudhttp.Connecting, After: time.Second}
