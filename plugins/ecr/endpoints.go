@@ -11,8 +11,11 @@ import (
 	"regcred/shared/settings"
 )
 
-// imdsAddress is where the instance metadata service is.
-const imdsAddress = "169.254.169.254"
+// The addresses of the instance metadata service.
+const (
+	imdsAddress  = "169.254.169.254"
+	imdsAddress6 = "fd00:ec2::254"
+)
 
 // endpoints are the services of AWS, and the way to them.
 type endpoints struct {

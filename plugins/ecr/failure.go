@@ -67,12 +67,12 @@ func (a *attempt) diagnose(err error) problem {
 	case errors.As(err, &plain):
 		p.text = plain.Err.Error()
 	}
+	// The SDK's own word for an answer without a code, or without a text.
 	if p.code == unknownError {
-		// The SDK's own word for an answer without a code.
 		p.code = ""
-		if p.text == unknownError {
-			p.text = ""
-		}
+	}
+	if p.text == unknownError {
+		p.text = ""
 	}
 	p.setStage()
 	return p
@@ -106,20 +106,20 @@ func (p *problem) setStage() {
 	if err != nil {
 		host = p.reply.Host
 	}
-	credentials := ""
-	if _, after, found := strings.Cut(p.text, "failed to refresh cached credentials, "); found {
-		credentials = after
-	}
+	text, signing := strings.CutPrefix(p.text, "get identity: get credentials: ")
+	text, refreshing := strings.CutPrefix(text, "failed to refresh cached credentials, ")
+	inChain := signing || refreshing
+	p.text = text
 	switch {
-	case p.service == "":
-		p.service = serviceConfiguration
+	case p.service == "" && host == "" && !inChain:
+		p.service, p.text = serviceConfiguration, strings.TrimPrefix(p.text, "AWS configuration: ")
 	case p.service == serviceIMDS || p.service == serviceProgram:
-	case host == imdsAddress:
+	case host == imdsAddress || host == imdsAddress6 || strings.Contains(p.cause.Error(), "EC2 IMDS role"):
 		p.service, p.operation = serviceIMDS, ""
 	case strings.HasPrefix(host, "169.254.") || host == "fd00:ec2::23":
 		p.service, p.operation = serviceContainer, ""
-	case credentials != "" && host == "":
-		p.service, p.operation, p.text = serviceCredentials, "", credentials
+	case p.service == "" || inChain && host == "":
+		p.service, p.operation = serviceCredentials, ""
 	}
 	p.reply.Stage = strings.TrimSpace(p.service + " " + p.operation)
 }
@@ -129,8 +129,15 @@ func (p *problem) setStage() {
 var refusals = []string{
 	"AccessDenied", "AccessDeniedException", "UnsupportedCommandException", "InvalidParameterException",
 	"UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException",
-	"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired",
+	"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException",
+	"MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired", "SubscriptionRequiredException",
 	"InvalidIdentityToken", "IDPRejectedClaim", "RegionDisabledException", "MalformedPolicyDocument", "PackedPolicyTooLarge", "ValidationError",
+}
+
+// refused reports whether somebody has no credentials or no token to give,
+// whatever the code: throttling and hiccups come with other statuses.
+func (p problem) refused() bool {
+	return p.service == serviceCredentials || slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, p.reply.Status)
 }
 
 // unreachable reports whether somebody was asked and there was no answer.
@@ -182,6 +189,10 @@ func (p problem) explain() *credential.Failure {
 
 // diagnosis says what is wrong, and what to do where that is not plain.
 func (p problem) diagnosis() cloudhttp.Diagnosis {
+	if d, found := p.diagnoseEndpoint(); found {
+		return d
+	}
+	_, throttled := throttleCodes()[p.code]
 	switch {
 	case p.service == serviceConfiguration:
 		return p.diagnoseConfiguration()
@@ -191,7 +202,7 @@ func (p problem) diagnosis() cloudhttp.Diagnosis {
 		return p.diagnoseProgram()
 	case errors.Is(p.cause, credential.ErrExpired):
 		return cloudhttp.Diagnosis{Problem: "the token that ECR answered with has already expired", Advice: "check the node's clock"}
-	case strings.Contains(p.code, "Throttl"):
+	case throttled:
 		return cloudhttp.Diagnosis{Problem: "AWS throttles this account", Advice: "the next attempt is made after a pause"}
 	}
 	for _, diagnose := range []func() (cloudhttp.Diagnosis, bool){p.diagnoseSetting, p.diagnoseRefusal, p.diagnoseName} {
@@ -202,14 +213,27 @@ func (p problem) diagnosis() cloudhttp.Diagnosis {
 	if p.reply.Host == "" {
 		return cloudhttp.Diagnosis{}
 	}
-	d, found := p.reply.Diagnose(cloudhttp.Service{Name: "AWS"})
-	if !found && p.code == "" && p.text == "" {
-		d.Problem = "AWS refuses the request without saying why"
+	service := "AWS"
+	if p.service == serviceContainer {
+		service = "the service of container credentials"
+	}
+	d, found := p.reply.Diagnose(cloudhttp.Service{Name: service})
+	_, unreadable := errors.AsType[*smithy.DeserializationError](p.cause)
+	switch {
+	case found:
+	case unreadable:
+		d = cloudhttp.Diagnosis{
+			Problem:   p.reply.Host + " does not answer as " + service + " does",
+			Advice:    "something else may answer in its place: check proxies and endpoints",
+			Permanent: true,
+		}
+	case p.code == "" && p.text == "":
+		d.Problem = service + " refuses the request without saying why"
 	}
 	return d
 }
 
-// unknownError is the SDK's code and text for an answer that has none.
+// unknownError is the SDK's code, and its text, for an answer that has none.
 const unknownError = "UnknownError"
 
 // diagnoseProgram is about a program that a profile gets its credentials from.

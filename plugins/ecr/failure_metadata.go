@@ -29,6 +29,8 @@ func (p problem) diagnoseMetadata() cloudhttp.Diagnosis {
 		return cloudhttp.Diagnosis{Problem: "AWS_EC2_METADATA_DISABLED is set, and there are no other credentials", Advice: elsewhere, Permanent: true}
 	case p.code == "AssumeRoleUnauthorizedAccess":
 		return cloudhttp.Diagnosis{Problem: "EC2 may not assume the instance's role", Advice: "the trust policy of the instance profile's role has to allow ec2.amazonaws.com", Permanent: true}
+	case p.code != "" && p.reply.OK():
+		return cloudhttp.Diagnosis{Problem: "the instance metadata service has no credentials of the instance's role", Advice: "check the instance profile, and its role"}
 	case otherCloud(p.reply) != "":
 		return cloudhttp.Diagnosis{Problem: "this is a node of " + otherCloud(p.reply) + ", not of EC2: it has no role of AWS", Advice: elsewhere, Permanent: true}
 	case p.noInstanceRole():

@@ -32,13 +32,19 @@ func (p problem) diagnoseRefusal() (cloudhttp.Diagnosis, bool) {
 		return say("the request's time is not AWS's", "check the node's clock")
 	case "InvalidSignatureException", "SignatureDoesNotMatch":
 		return p.diagnoseSignature(), true
+	case "IncompleteSignature", "IncompleteSignatureException":
+		return say("AWS cannot read the request's signature", p.correctKey())
 	case "ExpiredToken", "ExpiredTokenException":
 		if p.operation == withWebIdentity {
 			return say(p.webIdentity()+" has expired", p.renewedBy())
 		}
 		return say("the session that the AWS credentials belong to has ended", "check where they come from, and the node's clock")
 	case "UnrecognizedClientException", "InvalidClientTokenId":
-		return say("AWS does not know this access key in partition "+p.registry.partition, "check that it is of this partition, that it was not deleted, and that its session token is set with it")
+		advice := "check that it is of this partition, that its account has region " + p.registry.region + " enabled, that it was not deleted, and that its session token is set with it"
+		if name := p.spacedKey(); name != "" {
+			advice = "there is white space in " + name
+		}
+		return say("AWS does not know this access key in partition "+p.registry.partition, advice)
 	}
 	return cloudhttp.Diagnosis{}, false
 }
@@ -120,13 +126,15 @@ func (p problem) diagnoseSignature() cloudhttp.Diagnosis {
 			Advice:  "set AWS_REGION to the region of the configured endpoint, or correct the endpoint",
 		}
 	}
-	d := cloudhttp.Diagnosis{Problem: "the secret access key does not belong to the access key"}
+	return cloudhttp.Diagnosis{Problem: "the secret access key does not belong to the access key", Advice: p.correctKey()}
+}
+
+// correctKey says what to correct of an access key.
+func (p problem) correctKey() string {
 	if name := p.spacedKey(); name != "" {
-		d.Advice = "there is white space in " + name
-	} else {
-		d.Advice = "correct it where it is set, or the white space around it; a proxy that changes requests has the same effect"
+		return "there is white space in " + name
 	}
-	return d
+	return "correct the key where it is set, or the white space around it; a proxy that changes requests has the same effect"
 }
 
 // denials are the kinds of policy that AWS names in a denial, beside the

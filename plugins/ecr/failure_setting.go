@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -15,7 +16,7 @@ import (
 // diagnoseConfiguration is about what was read before anybody was asked: the
 // environment and the files that it names.
 func (p problem) diagnoseConfiguration() cloudhttp.Diagnosis {
-	d := cloudhttp.Diagnosis{Problem: strings.TrimPrefix(p.text, "AWS configuration: "), Permanent: true}
+	d := cloudhttp.Diagnosis{Problem: p.text, Permanent: true}
 	profile, hasNoProfile := errors.AsType[config.SharedConfigProfileNotExistError](p.cause)
 	bundle, hasNoBundle := errors.AsType[bundleError](p.cause)
 	load, hasNoFile := errors.AsType[config.SharedConfigLoadError](p.cause)
@@ -30,6 +31,10 @@ func (p problem) diagnoseConfiguration() cloudhttp.Diagnosis {
 		d.Problem, d.Advice = bundle.Error(), "--ca-file or AWS_CA_BUNDLE names it"
 	case hasNoPath:
 		d.Problem, d.Advice = "certificate authorities: "+path.Path+": "+path.Err.Error(), "ca_bundle in "+p.configFile()+" names it"
+	case strings.Contains(p.text, "role ARN is not set"):
+		d.Problem, d.Advice = "AWS_WEB_IDENTITY_TOKEN_FILE is set without AWS_ROLE_ARN", "set both"
+	case strings.Contains(p.text, "invalid endpoint host") || strings.Contains(p.text, "local HTTP cred provider URL"):
+		d.Advice = "AWS_CONTAINER_CREDENTIALS_FULL_URI names it"
 	case strings.Contains(p.text, "custom CA bundle"):
 		d.Problem, d.Advice = "no PEM certificate in the bundle of certificate authorities", "ca_bundle in "+p.configFile()+" names it"
 		if p.endpoints.caFile != "" {
@@ -66,6 +71,33 @@ func (p problem) credentialsFile() string {
 		return path
 	}
 	return config.DefaultSharedCredentialsFilename()
+}
+
+// diagnoseEndpoint is about an endpoint that was configured and is no URL of HTTP.
+func (p problem) diagnoseEndpoint() (cloudhttp.Diagnosis, bool) {
+	text := p.cause.Error()
+	isInvalid := func(sign string) bool { return strings.Contains(text, sign) }
+	if p.reply.Status != 0 || !slices.ContainsFunc([]string{
+		"unsupported protocol scheme", "no Host in request URL", "Failed to parse uri", "first path segment in URL", "invalid port",
+	}, isInvalid) {
+		return cloudhttp.Diagnosis{}, false
+	}
+	setBy := "endpoint_url in " + p.configFile()
+	names := []string{"AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(p.service, "-", "_")), "AWS_ENDPOINT_URL"}
+	if p.service == serviceIMDS {
+		setBy, names = "ec2_metadata_service_endpoint in "+p.configFile(), []string{"AWS_EC2_METADATA_SERVICE_ENDPOINT"}
+	}
+	for _, name := range names {
+		if p.endpoints.getenv(name) != "" {
+			setBy = name
+			break
+		}
+	}
+	return cloudhttp.Diagnosis{
+		Problem:   "the endpoint that is configured for " + p.service + " is not an HTTP URL",
+		Advice:    setBy + " has to be https:// or http:// and a host",
+		Permanent: true,
+	}, true
 }
 
 // diagnoseSetting is about credentials that were configured and are not such.

@@ -296,7 +296,7 @@ func TestAdviceAboutKeys(t *testing.T) {
 	}{
 		"wrong key": {
 			err: atECR(saying("InvalidSignatureException", mismatch)), reply: replied{status: 400},
-			want: "the secret access key does not belong to the access key: correct it where it is set, or the white space around it", never: "clock",
+			want: "the secret access key does not belong to the access key: correct the key where it is set, or the white space around it", never: "clock",
 		},
 		"wrong key at STS": {
 			err: atSTS("AssumeRole", saying("SignatureDoesNotMatch", mismatch)), reply: replied{status: 403},
@@ -315,7 +315,13 @@ func TestAdviceAboutKeys(t *testing.T) {
 		},
 		"one that a profile has": {err: atECR(header), reply: replied{err: header}, want: "the access key or the session token holds an end of line", never: "DNS"},
 		"ended":                  {err: atECR(refusal("ExpiredTokenException")), reply: replied{status: 400}, want: "the session that the AWS credentials belong to has ended: check where they come from"},
-		"unknown":                {err: atECR(refusal("UnrecognizedClientException")), reply: replied{status: 400}, want: "AWS does not know this access key in partition aws"},
+		"unreadable": {
+			err: atECR(refusal("IncompleteSignatureException")), reply: replied{status: 400}, env: []string{"AWS_ACCESS_KEY_ID=AKIA ", "AWS_SECRET_ACCESS_KEY=abc"},
+			want: "AWS cannot read the request's signature: there is white space in AWS_ACCESS_KEY_ID", never: "clock",
+		},
+		"unreadable, in a profile": {err: atSTS("AssumeRole", refusal("IncompleteSignature")), reply: replied{status: 400}, want: "AWS cannot read the request's signature: correct the key where it is set"},
+		"none":                     {err: atECR(refusal("MissingAuthenticationTokenException")), reply: replied{status: 400}, want: "no [ecr GetAuthorizationToken at aws: status 400 MissingAuthenticationTokenException;"},
+		"unknown":                  {err: atECR(refusal("UnrecognizedClientException")), reply: replied{status: 400}, want: "AWS does not know this access key in partition aws"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := after(t, sourceOf(t, someHost, identity{}, tc.env...), "aws", tc.reply)

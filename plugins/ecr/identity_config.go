@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -106,6 +107,10 @@ type known struct{ aws.CredentialsProvider }
 // Retrieve returns the credentials.
 func (k known) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := k.CredentialsProvider.Retrieve(ctx)
+	if err == nil && !c.HasKeys() {
+		// The SDK would sign with it.
+		err = errors.New("the answer holds no access key")
+	}
 	credential.NewSecret(c.SecretAccessKey)
 	credential.NewSecret(c.SessionToken)
 	return c, err
@@ -170,12 +175,11 @@ func (a *attempt) warnOfHalfAKey(ctx context.Context) {
 // and retries what only AWS's error codes tell: throttling and hiccups that
 // come with status 400.
 func newRetryer() aws.Retryer {
-	codes := map[string]struct{}{
-		"ThrottleException": {}, "TooManyRequests": {}, // documented for ECR, unknown to the SDK
-		"IDPCommunicationError": {}, "InvalidIdentityToken": {}, // STS could not reach the issuer, or not yet
-		"RequestTimeout": {}, "RequestTimeoutException": {},
-	}
-	for code := range retry.DefaultThrottleErrorCodes {
+	codes := throttleCodes()
+	for _, code := range []string{
+		"IDPCommunicationError", "InvalidIdentityToken", // STS could not reach the issuer, or not yet
+		"RequestTimeout", "RequestTimeoutException",
+	} {
 		codes[code] = struct{}{}
 	}
 	return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -190,6 +194,15 @@ func newRetryer() aws.Retryer {
 			return rand.N(min(500*time.Millisecond<<attempt, 5*time.Second)), nil
 		})
 	})
+}
+
+// throttleCodes are the codes with which AWS asks for a pause.
+func throttleCodes() map[string]struct{} {
+	codes := maps.Clone(retry.DefaultThrottleErrorCodes)
+	for _, code := range []string{"ThrottleException", "TooManyRequests"} { // documented for ECR, unknown to the SDK
+		codes[code] = struct{}{}
+	}
+	return codes
 }
 
 // retriedBelow refuses to repeat what was repeated already: by the HTTP client,

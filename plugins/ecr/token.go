@@ -70,7 +70,7 @@ func (s *source) Fetch(ctx context.Context, getter credential.Getter) (credentia
 		}
 		p := a.diagnose(err)
 		failure := p.explain()
-		if s.registry.public && (failure.Permanent && p.service != serviceConfiguration || p.unreachable() || p.senseless()) {
+		if s.registry.public && (failure.Permanent && p.service != serviceConfiguration || p.refused() || p.unreachable() || p.senseless()) {
 			cloudhttp.Log(ctx).Info("no token of the public registry: pulls are anonymous", "reason", failure)
 			return anonymous{}.Fetch(ctx, getter)
 		}

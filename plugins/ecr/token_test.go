@@ -405,6 +405,9 @@ func TestThePublicRegistryIsBestEffort(t *testing.T) {
 	}{
 		"out of reach":  {refuse: api(nil, &cloudhttp.SilenceError{Step: cloudhttp.Connecting, After: time.Second}), anonymous: true},
 		"no permission": {refuse: api(refused(400, "AccessDeniedException"), nil), anonymous: true},
+		"not signed up": {refuse: api(refused(403, "SubscriptionRequiredException"), nil), anonymous: true},
+		"no reason":     {refuse: api(respond(403, http.Header{}, ""), nil), anonymous: true},
+		"no session":    {env: []string{"AWS_PROFILE=sso", profiles(t, "[profile sso]\nsso_region=us-east-1\nsso_start_url=https://sso.example.com\nsso_account_id=123456789012\nsso_role_name=pull\n")}, anonymous: true},
 		"a portal":      {refuse: api(respond(200, http.Header{"Content-Type": {"text/html"}}, "<html>"), nil), anonymous: true},
 		"no credentials": {refuse: func(*http.Request) (*http.Response, error) {
 			return nil, &cloudhttp.SilenceError{Step: cloudhttp.Connecting, After: time.Second}
@@ -681,6 +684,118 @@ func TestAFailureNamesTheCaller(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	wantText(t, err, "status 400 AccessDeniedException: no; request id the-id; as the node's identity (instance role kube-node)]")
+}
+
+// What the SDK makes of an answer, or of a setting, is said in the plugin's
+// words, by the stage that it belongs to.
+func TestWhatTheSDKSays(t *testing.T) {
+	const (
+		atAPI     = "api.ecr.us-east-1"
+		atRole    = "/iam/security-credentials/kube-node"
+		container = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/container"
+		address   = "AWS_EC2_METADATA_SERVICE_ENDPOINT="
+	)
+	keys := []string{"AWS_ACCESS_KEY_ID=KEY", "AWS_SECRET_ACCESS_KEY=secret"}
+	html := http.Header{"Content-Type": {"text/html"}}
+	for name, tc := range map[string]struct {
+		env    []string
+		at     string
+		status int
+		header http.Header
+		body   string
+		want   []string
+	}{
+		"code without a text": {keys, atAPI, 400, nil, `{"__type":"UnknownOperationException"}`, []string{"AWS refuses the request [", "status 400 UnknownOperationException; as"}},
+		"throttled":           {keys, atAPI, 400, nil, `{"__type":"RequestLimitExceeded","message":"Request limit exceeded."}`, []string{"AWS throttles this account: the next attempt is made after a pause"}},
+		"in XML":              {keys, atAPI, 404, nil, "<UnknownOperationException/>", []string{"api.ecr.us-east-1.amazonaws.com does not answer as AWS does: something else may answer in its place: check proxies"}},
+		"a page":              {keys, atAPI, 403, html, "<html>", []string{"answers with a page for people"}},
+		"white space": {
+			[]string{"AWS_ACCESS_KEY_ID=KEY ", keys[1]}, atAPI, 400, nil, `{"__type":"UnrecognizedClientException","message":"no"}`,
+			[]string{"AWS does not know this access key in partition aws: there is white space in AWS_ACCESS_KEY_ID ["},
+		},
+		"region": {nil, atAPI, 400, nil, `{"__type":"UnrecognizedClientException","message":"no"}`, []string{"that its account has region us-east-1 enabled"}},
+
+		"instance without credentials": {nil, atRole, 200, nil, `{"Code":"Failed","Message":"no"}`, []string{"the instance metadata service has no credentials of the instance's role: check the instance profile, and its role [imds at 169.254.169.254: Failed: no;"}},
+		"instance without a key":       {nil, atRole, 200, nil, `{"Code":"Success","Expiration":"2099-01-01T00:00:00Z"}`, []string{"[imds at 169.254.169.254: the answer holds no access key;"}},
+		"instance of IPv6":             {[]string{address + "http://[fd00:ec2::254]"}, atRole, 200, nil, `{"Code":"Failed","Message":"no"}`, []string{"[imds at [fd00:ec2::254]: Failed: no;"}},
+		"instance behind an address":   {[]string{address + "http://127.0.0.1:1338"}, atRole, 200, nil, "?", []string{"[imds at 127.0.0.1:1338: failed to decode kube-node EC2 IMDS role credentials"}},
+		"container without a key":      {[]string{container}, "/container", 200, nil, "{}", []string{"[container credentials at 169.254.170.2: the answer holds no access key;"}},
+		"container without a reason":   {[]string{container}, "/container", 404, nil, "", []string{"the service of container credentials refuses the request without saying why ["}},
+
+		"flag":                 {env: []string{"AWS_USE_FIPS_ENDPOINT=yes"}, want: []string{"AWS_USE_FIPS_ENDPOINT=yes, need true, false [AWS configuration; as"}},
+		"token without a role": {env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/t"}, want: []string{"AWS_WEB_IDENTITY_TOKEN_FILE is set without AWS_ROLE_ARN: set both"}},
+		"container elsewhere":  {env: []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://10.0.0.1/"}, want: []string{"only loopback/ecs/eks hosts are allowed: AWS_CONTAINER_CREDENTIALS_FULL_URI names it"}},
+		"no environment": {
+			env:  []string{"AWS_PROFILE=pull", profiles(t, "[profile pull]\nrole_arn="+pullRole+"\ncredential_source=Environment\n")},
+			want: []string{"static credentials are empty [credentials; as"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeAWS{refuse: func(r *http.Request) (*http.Response, error) {
+				if tc.at == "" || !strings.Contains(r.URL.Host+r.URL.Path, tc.at) {
+					return nil, nil
+				}
+				header := tc.header
+				if header == nil {
+					header = http.Header{}
+				}
+				return respond(tc.status, header, tc.body), nil
+			}}
+			getenv := environ(t, tc.env...)
+			synctest.Test(t, func(t *testing.T) {
+				c, err := asking(t, fake, getenv, someHost, identity{}).Fetch(t.Context(), nil)
+				if err == nil {
+					t.Fatalf("got %+v", c)
+				}
+				wantText(t, err, tc.want...)
+			})
+		})
+	}
+	// Nor is it another stage where the node is asked for its credentials alone.
+	fake := &fakeAWS{refuse: func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, atRole) {
+			return respond(200, http.Header{}, "?"), nil
+		}
+		return nil, nil
+	}}
+	_, err := nodeCredentials{asking(t, fake, environ(t), someHost, identity{})}.Fetch(t.Context(), nil)
+	if err == nil {
+		t.Fatal("credentials of an answer that is none")
+	}
+	wantText(t, err, "[imds at 169.254.169.254: failed to decode kube-node EC2 IMDS role credentials")
+}
+
+// An endpoint that is none is said to be so, with what names it, and nobody is
+// sent to look for routes.
+func TestEndpointsThatAreNone(t *testing.T) {
+	for _, test := range []struct{ set, want string }{
+		{"AWS_ENDPOINT_URL_ECR=vpce-1.api.ecr.us-east-1.vpce.amazonaws.com", "for ecr is not an HTTP URL: AWS_ENDPOINT_URL_ECR has to be https:// or http:// and a host [ecr"},
+		{"AWS_ENDPOINT_URL_ECR=vpce-1.api.ecr.us-east-1.vpce.amazonaws.com:443", "AWS_ENDPOINT_URL_ECR has to be"},
+		{"AWS_ENDPOINT_URL_ECR=ftp://127.0.0.1", "AWS_ENDPOINT_URL_ECR has to be"},
+		{"AWS_ENDPOINT_URL= https://127.0.0.1", "AWS_ENDPOINT_URL has to be"},
+		{"AWS_ENDPOINT_URL=https://", "AWS_ENDPOINT_URL has to be"},
+		{"AWS_ENDPOINT_URL=https://127.0.0.1:99999", "AWS_ENDPOINT_URL has to be"},
+		{"AWS_EC2_METADATA_SERVICE_ENDPOINT=10.0.0.1", "for imds is not an HTTP URL: AWS_EC2_METADATA_SERVICE_ENDPOINT has to be https:// or http:// and a host [imds"},
+		{"AWS_EC2_METADATA_SERVICE_ENDPOINT=10.0.0.1:80", "AWS_EC2_METADATA_SERVICE_ENDPOINT has to be"},
+		{profiles(t, "[default]\nendpoint_url = 127.0.0.1\n"), "endpoint_url in /"},
+		{profiles(t, "[default]\nec2_metadata_service_endpoint = 10.0.0.1\n"), "ec2_metadata_service_endpoint in /"},
+	} {
+		t.Run(test.set, func(t *testing.T) {
+			env := []string{test.set}
+			if !strings.Contains(strings.ToUpper(test.want), "EC2_METADATA") {
+				env = append(env, "AWS_ACCESS_KEY_ID=KEY", "AWS_SECRET_ACCESS_KEY=secret")
+			}
+			getenv := environ(t, env...)
+			s := sourceOf(t, someHost, identity{})
+			s.endpoints = newEndpoints("", getenv)
+			_, err := s.Fetch(t.Context(), nil)
+			failure, ok := errors.AsType[*credential.Failure](err)
+			if !ok || !failure.Permanent {
+				t.Fatalf("got %v", err)
+			}
+			wantText(t, err, "the endpoint that is configured for ", test.want)
+		})
+	}
 }
 
 // What a token says that makes no sense is no credential.
