@@ -154,6 +154,14 @@ func TestATokenOfUnknownScopesIsUsed(t *testing.T) {
 	n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
 }
 
+// Nor is a metadata server that does not mark its answers as Google's.
+func TestAnUnmarkedTokenIsUsed(t *testing.T) {
+	t.Parallel()
+	n := bootNode(t)
+	configured(func(s *gcp.Settings) { s.Metadata.Unmarked = true })(n)
+	n.ask(question{Image: registry + "/p/r/app"}).wantCredential(registry, gcp.Account(nodeAccount))
+}
+
 func TestEveryScopeThatReadsRegistriesIsEnough(t *testing.T) {
 	t.Parallel()
 	for _, scope := range []string{

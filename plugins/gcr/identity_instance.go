@@ -51,11 +51,14 @@ func (t *instanceToken) Fetch(ctx context.Context, _ credential.Getter) (credent
 	token, universe, scopes := t.server.start(ctx, tokenPath), t.server.start(ctx, universePath), t.server.start(ctx, scopesPath)
 
 	answer := <-token
-	if answer.err != nil {
-		return credential.Token{}, t.server.explain(answer)
-	}
 	own, err := readToken(answer.reply)
-	if err != nil {
+	switch {
+	case err == nil && errors.Is(answer.err, errImpostor):
+		// Some servers of Google's do not mark their answers, and no other cloud's
+		// has a token here.
+	case answer.err != nil:
+		return credential.Token{}, t.server.explain(answer)
+	case err != nil:
 		answer.err = err
 		return credential.Token{}, t.server.explain(answer)
 	}
@@ -94,7 +97,7 @@ func (m metadataServer) checkUniverse(v value) value {
 	}
 	switch {
 	case domain == m.universe.domain:
-		// Some servers of Google's have marked the token and not this.
+		// As with the token, the answer is mark enough.
 		return value{}
 	case errors.Is(v.err, errImpostor):
 		return v

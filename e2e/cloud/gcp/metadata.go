@@ -32,7 +32,7 @@ func (f *Fake) Metadata() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Also what a fault answers comes from the metadata server.
-		if !f.Current().Metadata.Impostor {
+		if settings := f.Current().Metadata; !settings.Impostor && !settings.Unmarked {
 			w.Header().Set("Metadata-Flavor", "Google")
 			w.Header().Set("Server", "Metadata Server for VM")
 		}
@@ -66,6 +66,9 @@ func metadataOperation(r *cloud.Request) string {
 
 func (f *Fake) answerMetadata(x *cloud.Exchange, r *cloud.Request) error {
 	settings := f.Current().Metadata
+	if settings.Impostor {
+		return fake.Refuse(http.StatusNotFound, "Not Found", "The requested URL was not found on this server.")
+	}
 	if err := checkMetadata(r); err != nil {
 		return err
 	}

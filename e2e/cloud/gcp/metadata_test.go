@@ -185,6 +185,13 @@ func TestMetadataInTrouble(t *testing.T) {
 	t.Run("something else answers", func(t *testing.T) {
 		g := newRig()
 		g.Configure(func(s *Settings) { s.Metadata.Impostor = true })
+		if answer := g.get(tokenPath); answer.Code != 404 || answer.Header().Get("Metadata-Flavor") != "" {
+			t.Errorf("status %d and %v", answer.Code, answer.Header())
+		}
+	})
+	t.Run("without a mark", func(t *testing.T) {
+		g := newRig()
+		g.Configure(func(s *Settings) { s.Metadata.Unmarked = true })
 		if answer := g.get(tokenPath); answer.Code != 200 || answer.Header().Get("Metadata-Flavor") != "" {
 			t.Errorf("status %d and %v", answer.Code, answer.Header())
 		}

@@ -38,5 +38,6 @@ type MetadataSettings struct {
 	RenewBefore time.Duration
 
 	Disabled bool // the server answers 403 to everything
-	Impostor bool // what answers is no metadata server: there is no Metadata-Flavor
+	Unmarked bool // answers are without Metadata-Flavor, as those of GKE's server have been
+	Impostor bool // what answers is another cloud's server, which knows no such path
 }
