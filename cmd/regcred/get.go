@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -209,7 +208,7 @@ func (a *app) pullProxy(ctx context.Context, n *node.Node) (proxy func(*url.URL)
 func proxies(environ []string) *httpproxy.Config {
 	lookup := func(name string) string {
 		for _, name := range []string{strings.ToUpper(name), name} {
-			for _, variable := range slices.Backward(environ) { // of which the last counts
+			for _, variable := range environ { // of which the first counts, as Go programs have it
 				if value, ok := strings.CutPrefix(variable, name+"="); ok && value != "" {
 					return value
 				}

@@ -14,7 +14,7 @@ func TestProxiesOfAnEnvironment(t *testing.T) {
 		"PATH=/bin HTTPS_PROXY=http://one:1": "http://one:1",
 		"https_proxy=http://one:1":           "http://one:1",
 		"https_proxy=http://one:1 HTTPS_PROXY=http://two:2":            "http://two:2",
-		"HTTPS_PROXY=http://one:1 HTTPS_PROXY=http://two:2":            "http://two:2",
+		"HTTPS_PROXY=http://one:1 HTTPS_PROXY=http://two:2":            "http://one:1",
 		"HTTPS_PROXY=http://one:1 NO_PROXY=example.com":                "",
 		"HTTP_PROXY=http://one:1 ALL_PROXY=http://one:1 NOHTTPS_PROXY": "",
 	} {

@@ -87,7 +87,8 @@ type Settings struct {
 	// MetadataURL is where version 2 of the instance metadata service is.
 	MetadataURL string `json:"metadataURL,omitempty"`
 
-	// FederationURL is where the machine's certificate is exchanged. Empty means
+	// FederationURL is where the machine's certificate is exchanged: a URL without a
+	// path, or a host, of which https is meant. Empty means
 	// the service of the node's region and realm.
 	FederationURL string `json:"federationURL,omitempty"`
 
@@ -173,9 +174,12 @@ func (s *Settings) Provider(run plugin.Run) (credential.Provider, error) {
 func (s *Settings) compileNode(p *provider, getenv func(string) string) error {
 	switch strings.ToLower(s.AuthMethod) {
 	case instancePrincipal:
-		if s.FederationURL != "" {
+		if address := s.FederationURL; address != "" {
+			if !strings.Contains(address, "://") {
+				address = "https://" + address // as the SDK reads a host alone
+			}
 			var err error
-			if p.endpoints.federation, err = parseOrigin(s.FederationURL, "https", "http"); err != nil {
+			if p.endpoints.federation, err = parseOrigin(address, "https", "http"); err != nil {
 				return fmt.Errorf("federationURL: %w", err)
 			}
 		}

@@ -21,27 +21,31 @@ func irregular(err error) bool {
 	return errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENODEV)
 }
 
+// staff is the group that writes /usr/local on systems that were first set up
+// before Debian 10. Root runs what is there, so who is in it is as good as root.
+const staff = 50
+
 // trust refuses a file that somebody else could have written, or a directory in
-// which somebody else could replace files. In one that is sticky, as /tmp is, they
-// can replace their own alone.
+// which somebody else could replace files.
 func trust(info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	mode := info.Mode().Perm()
-	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
-	switch {
-	case !ok:
+	if !ok {
 		return errors.New("no owner to check")
+	}
+	mode := info.Mode().Perm()
+	group := stat.Gid == 0 || int(stat.Gid) == os.Getegid() || info.IsDir() && stat.Gid == staff
+	switch {
 	case stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
 		return fmt.Errorf("owned by user %d; want root or the user who runs the plugin", stat.Uid)
-	case sticky:
-	case mode&0o002 != 0 || mode&0o020 != 0 && stat.Gid != 0 && int(stat.Gid) != os.Getegid():
+	case mode&0o002 != 0 || mode&0o020 != 0 && !group:
 		return fmt.Errorf("writable by others: mode %#o", mode)
 	}
 	return nil
 }
 
 // trustDirectories refuses a file, or a link to one, in a directory in which
-// somebody else could replace it.
+// somebody else could replace it. One that is sticky, as /tmp is, has links that
+// are others'.
 func trustDirectories(path string) error {
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {

@@ -62,15 +62,16 @@ func TestTrust(t *testing.T) {
 		uid, gid int
 		want     string
 	}{
-		"its owner's":               {0o600, self, self, ""},
-		"readable by all":           {0o644, self, self, ""},
-		"writable by root's group":  {0o660, self, 0, ""},
-		"writable by all":           {0o666, self, self, "writable by others: mode 0666"},
-		"writable by all but group": {0o602, self, self, "writable by others: mode 0602"},
-		"writable by another group": {0o660, self, 4711, "writable by others: mode 0660"},
-		"readable by another group": {0o640, self, 4711, ""},
-		"another user's":            {0o600, 4711, self, "owned by user 4711; want root or the user who runs the plugin"},
-		"root's":                    {0o600, 0, 0, ""},
+		"its owner's":                {0o600, self, self, ""},
+		"readable by all":            {0o644, self, self, ""},
+		"writable by root's group":   {0o660, self, 0, ""},
+		"writable by all":            {0o666, self, self, "writable by others: mode 0666"},
+		"writable by all but group":  {0o602, self, self, "writable by others: mode 0602"},
+		"writable by another group":  {0o660, self, 4711, "writable by others: mode 0660"},
+		"writable by Debian's staff": {0o660, self, 50, "writable by others: mode 0660"},
+		"readable by another group":  {0o640, self, 4711, ""},
+		"another user's":             {0o600, 4711, self, "owned by user 4711; want root or the user who runs the plugin"},
+		"root's":                     {0o600, 0, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, "text")
@@ -102,16 +103,19 @@ func TestTrust(t *testing.T) {
 		})
 	}
 	for name, tc := range map[string]struct {
-		mode fs.FileMode
-		uid  int
-		want string
+		mode     fs.FileMode
+		uid, gid int
+		want     string
 	}{
-		"a directory that all may write":         {0o777, self, "directory %s: writable by others: mode 0777"},
-		"a sticky one":                           {0o777 | fs.ModeSticky, self, ""},
-		"another user's":                         {0o755, 4711, "directory %s: owned by user 4711; want root or the user who runs the plugin"},
-		"another user's that is sticky":          {0o777 | fs.ModeSticky, 4711, "directory %s: owned by user 4711; want root or the user who runs the plugin"},
-		"a directory that all may read":          {0o755, self, ""},
-		"a directory that its owner alone reads": {0o700, self, ""},
+		"a directory that all may write":         {0o777, self, self, "directory %s: writable by others: mode 0777"},
+		"a sticky one":                           {0o777 | fs.ModeSticky, self, self, "directory %s: writable by others: mode 0777"},
+		"another user's":                         {0o755, 4711, self, "directory %s: owned by user 4711; want root or the user who runs the plugin"},
+		"another group's":                        {0o775, self, 4711, "directory %s: writable by others: mode 0775"},
+		"root's group's":                         {0o775, self, 0, ""},
+		"/usr/local/bin of old Debian":           {0o775 | fs.ModeSetgid, 0, 50, ""},
+		"the same that all may write":            {0o777 | fs.ModeSetgid, 0, 50, "directory %s: writable by others: mode 0777"},
+		"a directory that all may read":          {0o755, self, self, ""},
+		"a directory that its owner alone reads": {0o700, self, self, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, "text")
@@ -120,11 +124,11 @@ func TestTrust(t *testing.T) {
 			if err := os.Symlink(path, link); err != nil {
 				t.Fatal(err)
 			}
-			if tc.uid != self {
+			if tc.uid != self || tc.gid != self {
 				if os.Geteuid() != 0 {
 					t.Skip("only root gives files away")
 				}
-				if err := os.Chown(dir, tc.uid, -1); err != nil {
+				if err := os.Chown(dir, tc.uid, tc.gid); err != nil {
 					t.Fatal(err)
 				}
 			}
