@@ -31,7 +31,7 @@ func installedByTheTool(n *node) {
 	n.wantRefused(refused, "failed to pull")
 
 	// Another cloud's plugin too, for which the configuration changes.
-	if code, _, _ := n.regcred("install", "--provider", n.short(), "--provider", "dockerconfig"); code != 0 {
+	if code, _, _ := n.regcred("install", "--provider", n.short(), "--provider", "icr"); code != 0 {
 		n.t.Fatalf("exit code %d", code)
 	}
 	if n.content(plugin) != n.content(cloudtest.Binary(n.Plugin)) {
@@ -138,7 +138,7 @@ func installedIntoADirectory(n *node) {
 	}
 	n.config.Providers = directory
 	n.restartKubelet()
-	if code, _, _ := n.regcred("install", "--provider", "dockerconfig"); code != 0 {
+	if code, _, _ := n.regcred("install", "--provider", "dockerconfig", "--match-images", "registry.example.com"); code != 0 {
 		n.t.Fatalf("exit code %d", code)
 	}
 	if names, err := os.ReadDir(directory); err != nil || len(names) != 2 || names[1].Name() != "regcred.yaml" {
