@@ -1,6 +1,7 @@
 package acr
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,18 @@ var clouds = []cloud{
 // Stack may be described as a known cloud.
 func (c cloud) is(other cloud) bool {
 	return c.name == other.name || c.registries == other.registries && c.authority == other.authority
+}
+
+// completed returns the cloud with what its description leaves out: that of the
+// known cloud whose Entra it has, since that one's tokens are meant for it.
+func (c cloud) completed() cloud {
+	for _, known := range clouds {
+		if c.authority != "" && c.authority == known.authority {
+			c.registries, c.assertionAudience = cmp.Or(c.registries, known.registries), known.assertionAudience
+			return c
+		}
+	}
+	return c
 }
 
 // errAuthority is the error of a cloud whose Entra is not known.

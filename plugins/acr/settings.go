@@ -159,25 +159,26 @@ func (s *Settings) compileNode(p *provider, run plugin.Run) error {
 }
 
 // nodeCloud returns the cloud of a name, with the authority that was configured.
-func (s *Settings) nodeCloud(name string, getenv func(string) string) (cloud, error) {
+func (s *Settings) nodeCloud(name string, getenv func(string) string) (c cloud, err error) {
+	path, described := getenv(environmentVariable), strings.EqualFold(name, stackCloud)
 	c, known := findCloud(name)
-	if strings.EqualFold(name, stackCloud) {
-		c, known = cloud{name: stackCloud}, true
-		if path := getenv(environmentVariable); path != "" {
-			var err error
-			if c, err = readEnvironment(path); err != nil {
-				return cloud{}, fmt.Errorf("%s %s: %w", environmentVariable, path, err)
-			}
+	switch {
+	case described && path == "":
+		c = cloud{name: stackCloud}
+	case described:
+		if c, err = readEnvironment(path); err != nil {
+			return cloud{}, fmt.Errorf("%s %s: %w", environmentVariable, path, err)
 		}
-	}
-	if !known {
+	case !known:
 		return cloud{}, unknownCloud(name)
 	}
 	if s.Authority != "" {
-		var err error
 		if c.authority, err = parseAuthority(s.Authority); err != nil {
 			return cloud{}, fmt.Errorf("authority: %w", err)
 		}
+	}
+	if described && path != "" {
+		c = c.completed()
 	}
 	return c, nil
 }

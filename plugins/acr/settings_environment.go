@@ -1,12 +1,10 @@
 package acr
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 
 	"regcred/shared/file"
 	"regcred/shared/image"
@@ -30,8 +28,7 @@ func readEnvironment(path string) (cloud, error) {
 }
 
 // parseEnvironment reads where registries and Entra are. The audiences in the
-// file are of other services. What it leaves out is that of the known cloud
-// whose Entra it is, since that one's tokens are meant for it.
+// file are of other services.
 func parseEnvironment(text []byte) (cloud, error) {
 	var fields struct {
 		ActiveDirectoryEndpoint    string `json:"activeDirectoryEndpoint"`
@@ -50,9 +47,6 @@ func parseEnvironment(text []byte) (cloud, error) {
 	if fields.ActiveDirectoryEndpoint != "" {
 		if c.authority, err = parseAuthority(fields.ActiveDirectoryEndpoint); err != nil {
 			return cloud{}, fmt.Errorf("activeDirectoryEndpoint: %w", err)
-		}
-		if i := slices.IndexFunc(clouds, func(known cloud) bool { return known.authority == c.authority }); i >= 0 {
-			c.registries, c.assertionAudience = cmp.Or(c.registries, clouds[i].registries), clouds[i].assertionAudience
 		}
 	}
 	return c, nil

@@ -77,6 +77,11 @@ func TestAzureStack(t *testing.T) {
 	if _, err := ask(t, c, "a.azurecr.cn/app", nil, nil); err == nil || compiled(c).node.cloud.assertionAudience != "api://AzureADTokenExchange" {
 		t.Errorf("a registry of another cloud: %v; audience %q", err, compiled(c).node.cloud.assertionAudience)
 	}
+	// Another Entra that is named beside it is no known cloud's.
+	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, append(secret, "--cloud=AzureStackCloud", "--authority=https://login.my.cloud")...)
+	if source, err := ask(t, c, "a.azurecr.io/app", nil, nil); err == nil && source.Source != nil || compiled(c).node.cloud.registries != "" {
+		t.Errorf("with an authority of its own: got %v, %v", describe(source), err)
+	}
 	// It is that cloud by its own name too.
 	config := write(t, "config.yaml", head+"registries: {own.azurecr.io: {cloud: AzurePublicCloud, credential: managed-identity, clientID: "+client2+"}}\n")
 	c = load(t, []string{"AZURE_ENVIRONMENT_FILEPATH=" + file}, append(secret, "--cloud=AzureStackCloud", "--config="+config)...)

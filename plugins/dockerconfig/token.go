@@ -123,20 +123,17 @@ func (c candidate) login(ctx context.Context, h *helpers, getter credential.Gett
 	if err != nil {
 		return credential.Credential{}, err
 	}
-	return credential.Credential{Username: username, Password: credential.NewSecret(password), Expires: time.Now().Add(fileLife)}, nil
+	return credential.Credential{Username: username, Password: password, Expires: time.Now().Add(fileLife)}, nil
 }
 
-// fileLogin returns the login of an entry. What echo writes after a password
-// before base64 reads it is no part of it, nor are the zeros of old releases of
-// docker.
-func (c candidate) fileLogin() (username, password string, err error) {
-	username, secret, err := c.entry.Login()
-	password = strings.TrimRight(secret.Reveal(), "\r\n\x00")
+// fileLogin returns the login of an entry.
+func (c candidate) fileLogin() (username string, password credential.Secret, err error) {
+	username, password, err = c.entry.Login()
 	switch {
-	case err != nil || password == "":
-		return "", "", c.useless(c.entry.Err)
-	case !isText(username + password):
-		return "", "", c.useless(errNoText)
+	case err != nil:
+		return "", credential.Secret{}, c.useless(c.entry.Err)
+	case !isText(username + password.Reveal()):
+		return "", credential.Secret{}, c.useless(errNoText)
 	}
 	return username, password, nil
 }

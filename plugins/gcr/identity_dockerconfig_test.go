@@ -25,17 +25,18 @@ func TestDockerPassword(t *testing.T) {
 		want    string
 		wantErr string
 	}{
-		"in the attribute":          {values: map[string]string{"google-dockercfg": document}, want: "jane"},
+		"in the attribute":          {values: map[string]string{"google-dockercfg": document}, want: "jane hunter2hunter2"},
 		"nothing for an image":      {values: map[string]string{"google-dockercfg": document}, image: "quay.io/app"},
-		"the more exact entry":      {values: map[string]string{"google-dockercfg": `{"*.example.com":{"username":"any","password":"x"},"reg.example.com/team":{"username":"team","password":"x"}}`}, image: "reg.example.com/team/app", want: "team"},
+		"the more exact entry":      {values: map[string]string{"google-dockercfg": `{"*.example.com":{"username":"any","password":"x"},"reg.example.com/team":{"username":"team","password":"x"}}`}, image: "reg.example.com/team/app", want: "team x"},
 		"not of the other team":     {values: map[string]string{"google-dockercfg": `{"reg.example.com/team":{"username":"team","password":"x"}}`}, image: "reg.example.com/team-b/app"},
-		"white space in auth":       {values: map[string]string{"google-dockercfg": `{"reg.example.com":{"auth":"amFuZTpz ZWNyZXQ=\n"}}`}, want: "jane"},
+		"white space in auth":       {values: map[string]string{"google-dockercfg": `{"reg.example.com":{"auth":"amFuZTpz ZWNyZXQ=\n"}}`}, want: "jane secret"},
+		"a line's end in auth":      {values: map[string]string{"google-dockercfg": `{"reg.example.com":{"auth":"amFuZTpzZWNyZXQK"}}`}, want: "jane secret"},
 		"a token instead":           {values: map[string]string{"google-dockercfg": `{"reg.example.com":{"identitytoken":"hunter2hunter2"}}`}, wantErr: `instance attribute google-dockercfg: entry "reg.example.com": a token instead of a user name and password`},
 		"the server is none":        {bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so: off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env; if it is, the instance has no attribute google-dockercfg ["},
 		"an answer of another kind": {values: map[string]string{"google-dockercfg": `203 hunter2hunter2`}, wantErr: "the answer cannot be read [metadata at ADDRESS; as the node]"},
 		"no attribute":              {wantErr: "the instance has no attribute google-dockercfg: set it, or leave out --authFlow [metadata at ADDRESS: status 404; as the node]"},
 		"not a configuration":       {values: map[string]string{"google-dockercfg": "hunter2hunter2"}, wantErr: "instance attribute google-dockercfg: not a docker configuration: invalid JSON at byte 1"},
-		"by URL, on this node":      {byURL: true, values: map[string]string{"google-dockercfg-url": elsewhere.URL + "/config\n"}, want: "jane"},
+		"by URL, on this node":      {byURL: true, values: map[string]string{"google-dockercfg-url": elsewhere.URL + "/config\n"}, want: "jane hunter2hunter2"},
 		"by URL, in the clear":      {byURL: true, values: map[string]string{"google-dockercfg-url": "http://192.0.2.1/config"}, wantErr: "instance attribute google-dockercfg-url: neither https nor on this node: an address of 192.0.2.1"},
 		"by URL, of another kind":   {byURL: true, values: map[string]string{"google-dockercfg-url": "file://localhost/etc/shadow"}, wantErr: "neither https nor on this node"},
 		"by what is no URL":         {byURL: true, values: map[string]string{"google-dockercfg-url": "config"}, wantErr: "instance attribute google-dockercfg-url: not a URL"},
@@ -57,7 +58,7 @@ func TestDockerPassword(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(tc.wantErr, "ADDRESS", address)) || strings.Contains(err.Error(), "hunter2") {
 					t.Errorf("got %v, want %q", err, tc.wantErr)
 				}
-			case err != nil || c.Username != tc.want || c.IsAnonymous() != (tc.want == "") || c.Expires.IsZero():
+			case err != nil || strings.TrimSpace(c.Username+" "+c.Password.Reveal()) != tc.want || c.IsAnonymous() != (tc.want == "") || c.Expires.IsZero():
 				t.Errorf("got %+v, %v", c, err)
 			}
 		})

@@ -90,9 +90,11 @@ var (
 // have an empty answer. One that cannot be asked may be anywhere.
 func (m metadataServer) checkUniverse(v value) value {
 	domain := strings.TrimSpace(v.text)
-	if v.reply.Status == http.StatusNotFound || v.reply.OK() && domain == "" {
+	answered := v.err == nil || errors.Is(v.err, errImpostor)
+	switch {
+	case v.reply.Status == http.StatusNotFound, answered && domain == "":
 		domain = universes[0].domain
-	} else if v.err != nil && !errors.Is(v.err, errImpostor) {
+	case !answered:
 		return v
 	}
 	switch {

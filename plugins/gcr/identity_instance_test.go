@@ -130,6 +130,7 @@ func TestTheInstancesToken(t *testing.T) {
 		"garbage":                           {values: map[string]string{tokenPath: `ya29.token`}, wantErr: "the answer cannot be read [metadata"},
 		"a node of another universe":        {values: map[string]string{tokenPath: goodToken, universePath: s3ns.domain}, universe: berlin, wantErr: `the node is of another universe: "s3nsapis.fr", not apis-berlin-build0.goog`},
 		"a node of none but Google's":       {values: map[string]string{tokenPath: goodToken}, universe: berlin, wantErr: `the node is of another universe: "googleapis.com", not apis-berlin-build0.goog`},
+		"a universe of another kind":        {values: map[string]string{tokenPath: goodToken, universePath: "203 s3nsapis.fr"}, wantErr: "the answer cannot be read [metadata"},
 		"a universe of nobody":              {values: map[string]string{tokenPath: goodToken, universePath: "<html>"}, unmarked: universePath, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so"},
 		"a node of none that it names":      {values: map[string]string{tokenPath: goodToken, universePath: ""}, universe: berlin, wantErr: `the node is of another universe: "googleapis.com", not apis-berlin-build0.goog`},
 		"no account, and no mark":           {bare: true, wantErr: "what answers at ADDRESS is not Google's metadata server, or does not say so: off Google Cloud, set GOOGLE_APPLICATION_CREDENTIALS in the provider's env; if it is, no service account is attached to the instance [metadata at ADDRESS: status 404; as"},

@@ -71,13 +71,15 @@ type Entry struct {
 }
 
 // Login returns the user name and password, or an error that says why there
-// are none to log in with.
+// are none to log in with. What echo writes after a password before base64 reads
+// it is no part of it, nor are the zeros of old releases of docker.
 func (e Entry) Login() (username string, password credential.Secret, err error) {
+	secret := strings.TrimRight(e.Password.Reveal(), "\r\n\x00")
 	switch {
 	case e.Err != nil:
 		err = e.Err
-	case e.Username != "" && !e.Password.Empty():
-		return e.Username, e.Password, nil
+	case e.Username != "" && secret != "":
+		return e.Username, credential.NewSecret(secret), nil
 	case !e.IdentityToken.Empty() || !e.RegistryToken.Empty():
 		err = errors.New("a token instead of a user name and password")
 	default:

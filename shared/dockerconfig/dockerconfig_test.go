@@ -28,6 +28,8 @@ func TestLogin(t *testing.T) {
 		"fields":                        {`{"username":"jane","password":"secret"}`, "jane secret"},
 		"fields in any case":            {`{"UserName":"jane","PASSWORD":"secret"}`, "jane secret"},
 		"a password of white space":     {`{"username":"jane","password":"  "}`, "jane   "},
+		"a password and a line's end":   {`{"auth":"` + encode("jane:secret\r\n") + `"}`, "jane secret"},
+		"a password and zeros":          {`{"auth":"` + encode("jane:secret\x00\x00") + `"}`, "jane secret"},
 
 		"nothing":                  {`{}`, "error: no user name and password"},
 		"null":                     {`null`, "error: no user name and password"},
@@ -35,6 +37,7 @@ func TestLogin(t *testing.T) {
 		"a user name alone":        {`{"username":"jane"}`, "error: no user name and password"},
 		"a password alone":         {`{"password":"secret"}`, "error: no user name and password"},
 		"auth without a password":  {`{"auth":"` + encode("jane:") + `"}`, "error: no user name and password"},
+		"auth with a line's end":   {`{"auth":"` + encode("jane:\n") + `"}`, "error: no user name and password"},
 		"auth without a user name": {`{"auth":"` + encode(":secret") + `"}`, "error: no user name and password"},
 		"auth without a colon":     {`{"auth":"` + encode("secret") + `"}`, "error: auth without a colon between user name and password in it"},
 		"auth that is no base64":   {`{"auth":"secret%"}`, "error: auth not in base64"},
