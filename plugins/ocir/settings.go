@@ -88,8 +88,8 @@ type Settings struct {
 	MetadataURL string `json:"metadataURL,omitempty"`
 
 	// FederationURL is where the machine's certificate is exchanged: a URL without a
-	// path, or a host, of which https is meant. Empty means
-	// the service of the node's region and realm.
+	// path, or a host, of which https is meant. Empty means the service of the
+	// node's region and realm.
 	FederationURL string `json:"federationURL,omitempty"`
 
 	// Logins are users' auth tokens, by the registry's host. They are handed out
