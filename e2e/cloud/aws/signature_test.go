@@ -38,7 +38,7 @@ func TestSignatureIsVerified(t *testing.T) {
 		{name: "no signed headers", after: replace("Authorization", "SignedHeaders", "Headers"), code: incomplete, form: true},
 		{name: "parameter twice", after: replace("Authorization", "SignedHeaders=", "Signature=1, SignedHeaders="), code: incomplete, form: true},
 		{name: "signed headers not sorted", after: replace("Authorization", "content-length;content-type", "content-type;content-length"), code: incomplete, form: true},
-		{name: "wrong secret", holder: func(c *Credentials) { c.SecretAccessKey = "x" + c.SecretAccessKey[1:] }, code: invalid, message: "does not match", form: true},
+		{name: "wrong secret", holder: func(c *Credentials) { c.SecretAccessKey += "x" }, code: invalid, message: "does not match", form: true},
 		{name: "unknown access key", holder: func(c *Credentials) { c.AccessKeyID = "ASIAUNKNOWN" }, code: unrecognized},
 		{name: "session token left out", holder: func(c *Credentials) { c.SessionToken = "" }, code: unrecognized, form: true},
 		{name: "wrong region", how: func(s *signing) { s.region = "eu-west-1" }, code: invalid, message: "valid region", form: true},
